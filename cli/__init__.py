@@ -1,0 +1,1 @@
+"""The ``idol`` command line. Only this package prints."""

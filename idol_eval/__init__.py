@@ -1,0 +1,1 @@
+"""Benchmarking: folders of clips become numbers that carry their protocol."""

@@ -1,0 +1,43 @@
+"""Shapes that travel between data, model, losses and sampling.
+
+Axis letters (``docs/conventions.md``): S streams, B clips, L frames, C channels, H, W, P = H*W positions,
+D features, K heads, T condition tokens, N = S*B*L.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+VIDEO, DEPTH = 0, 1
+"""Stream order everywhere: stream 0 is the video, stream 1 its depth (the one-hot label y_v, y_d of Sec. 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the folded batch N = S*B*L is made up, stream-major: ``n = (s * B + b) * L + l``."""
+
+    streams: int
+    clips: int
+    frames: int
+
+    @property
+    def n(self) -> int:
+        """Pictures in the folded batch."""
+        return self.streams * self.clips * self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class ClipBatch:
+    """One training or evaluation batch, on one device, float32.
+
+    video_BLCHW and depth_BLCHW are pictures in [-1, 1]; the depth is already coloured.
+    pose_BLCHW is the rendered pose in [0, 1]. foreground_BCHW is what the foreground encoder takes (removed pixels
+    are 0 after normalisation). background_BCHW is in [-1, 1], removed pixels 0 (mid grey), as in DisCo.
+    """
+
+    ids: tuple[str, ...]
+    video_BLCHW: Tensor
+    depth_BLCHW: Tensor
+    pose_BLCHW: Tensor
+    foreground_BCHW: Tensor
+    background_BCHW: Tensor
