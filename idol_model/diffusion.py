@@ -1,0 +1,82 @@
+"""The diffusion process: forward noising, prediction targets, loss weights; samplers are diffusers' schedulers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiffusionConfig:
+    """Noise schedule and prediction target. The defaults are Stable Diffusion v1.4's, as the paper uses it."""
+
+    train_steps: int = 1000
+    beta_schedule: Literal["scaled_linear", "linear", "squaredcos_cap_v2"] = "scaled_linear"
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    prediction: Literal["epsilon", "v_prediction"] = "epsilon"
+    zero_terminal_snr: bool = False
+    """Rescale so that the last step is pure noise (Lin et al. 2024); needs v_prediction."""
+    spacing: Literal["leading", "trailing"] = "leading"
+    min_snr: float | None = None
+    """Clamp of the signal-to-noise weight (Hang et al. 2023); None weighs all steps alike, as the paper."""
+
+    def __post_init__(self) -> None:
+        if self.zero_terminal_snr and self.prediction == "epsilon":
+            raise ValueError(
+                "diffusion.prediction: 'epsilon' cannot be sampled from a zero-terminal-SNR schedule; "
+                "set diffusion.prediction=v_prediction"
+            )
+
+    def scheduler(self) -> DDIMScheduler:
+        """The deterministic sampler of this schedule; any diffusers scheduler can take its config."""
+        return DDIMScheduler(
+            num_train_timesteps=self.train_steps,
+            beta_start=self.beta_start,
+            beta_end=self.beta_end,
+            beta_schedule=self.beta_schedule,
+            prediction_type=self.prediction,
+            rescale_betas_zero_snr=self.zero_terminal_snr,
+            timestep_spacing=self.spacing,
+            steps_offset=1 if self.spacing == "leading" else 0,
+            clip_sample=False,
+            set_alpha_to_one=False,
+        )
+
+
+class Diffusion:
+    """q(z_t | z_0) and what the network is asked to predict. Time is one integer a clip, shared by both streams."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        self.config = config
+        self._alphas = config.scheduler().alphas_cumprod.double()
+
+    def signal_and_noise(self, t_B: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), each [1, B, 1, 1, 1, 1]."""
+        alpha_B = self._alphas.to(t_B.device)[t_B]
+        shape = (1, -1, 1, 1, 1, 1)
+        return alpha_B.sqrt().float().view(shape), (1 - alpha_B).sqrt().float().view(shape)
+
+    def noised(self, z_SBLCHW: Tensor, eps_SBLCHW: Tensor, t_B: Tensor) -> Tensor:
+        """z_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps."""
+        signal, noise = self.signal_and_noise(t_B)
+        return signal * z_SBLCHW + noise * eps_SBLCHW
+
+    def target(self, z_SBLCHW: Tensor, eps_SBLCHW: Tensor, t_B: Tensor) -> Tensor:
+        """What the network predicts: the noise (Eq. 2), or the velocity (Salimans and Ho 2022)."""
+        if self.config.prediction == "epsilon":
+            return eps_SBLCHW
+        signal, noise = self.signal_and_noise(t_B)
+        return signal * eps_SBLCHW - noise * z_SBLCHW
+
+    def weight(self, t_B: Tensor) -> Tensor:
+        """Loss weight of each clip, [B]: 1, or min-SNR for the prediction target in use."""
+        if self.config.min_snr is None:
+            return torch.ones_like(t_B, dtype=torch.float32)
+        alpha_B = self._alphas.to(t_B.device)[t_B]
+        snr = alpha_B / (1 - alpha_B)
+        clamped = snr.clamp(max=self.config.min_snr)
+        divisor = snr if self.config.prediction == "epsilon" else snr + 1
+        return (clamped / divisor).float()

@@ -1,0 +1,75 @@
+"""The pose ControlNet: a copy of the encoder that reads the pose and speaks through zero convolutions.
+
+Sec. 3.1 follows DisCo: one pose ControlNet for both modalities, with temporal layers of its own (417.65 M at full size).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.controlnets.controlnet import ControlNetConditioningEmbedding
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from idol_model.pose_control.control import Control
+from idol_model.unet.coupling import NoCoupling
+from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
+from idol_model.unet.signal import Signal, fold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlNetConfig(EncoderConfig):
+    """The encoder's sizes and the widths of the stack that reads the pose picture."""
+
+    kind: Literal["controlnet"] = "controlnet"
+    hint_widths: tuple[int, ...] = (16, 32, 96, 256)
+
+
+class PoseControlNet(ModelMixin, ConfigMixin):
+    """Reads the noisy latents and the pose; parameter names are those of `diffusers.ControlNetModel`."""
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = ControlNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
+        sizes = self.sizes
+        build_encoder(self, sizes, NoCoupling)
+        self.controlnet_cond_embedding = ControlNetConditioningEmbedding(
+            sizes.widths[0], block_out_channels=sizes.hint_widths
+        )
+        self.controlnet_down_blocks = nn.ModuleList(_zero_convolution(width) for width in _skip_widths(sizes))
+        self.controlnet_mid_block = _zero_convolution(sizes.widths[-1])
+
+    @classmethod
+    def of(cls, config: ControlNetConfig) -> "PoseControlNet":
+        """The network of a configuration, freshly initialised."""
+        return cls(**asdict(config))
+
+    def prepare(self, pose_BLCHW: Tensor) -> Tensor:
+        """Pose pictures in [0, 1] to features at latent size, [B, L, C, h, w]; the same for all streams and steps."""
+        clips = pose_BLCHW.shape[0]
+        return self.controlnet_cond_embedding(pose_BLCHW.flatten(0, 1)).unflatten(0, (clips, -1))
+
+    def forward(self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, pose_BLCHW: Tensor) -> Control:
+        """What to add to the U-Net; ``pose_BLCHW`` is what `prepare` returned."""
+        z_NCHW, layout = fold(z_SBLCHW)
+        signal = Signal(*embed(self, t_B, tokens_BTD, layout), layout)
+        hint_NCHW = pose_BLCHW.flatten(0, 1).repeat(layout.streams, 1, 1, 1)
+        mid_NCHW, skips = run_encoder(self, self.conv_in(z_NCHW) + hint_NCHW, signal)
+        spoken = tuple(zero(skip) for zero, skip in zip(self.controlnet_down_blocks, skips, strict=True))
+        return Control(spoken, self.controlnet_mid_block(mid_NCHW))
+
+
+def _skip_widths(sizes: EncoderConfig) -> list[int]:
+    """Width of each skip, in the order of `run_encoder`."""
+    widths = [sizes.widths[0]]
+    for i, width in enumerate(sizes.widths):
+        widths += [width] * (sizes.depth + (i < len(sizes.widths) - 1))
+    return widths
+
+
+def _zero_convolution(width: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(width, width, 1)
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+    return convolution

@@ -1,0 +1,39 @@
+"""No pose: the do-nothing pose network, for pre-training (Sec. 3.3)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
+
+from idol_model.pose_control.control import NO_CONTROL, Control
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoPoseConfig:
+    """Nothing to size."""
+
+    kind: Literal["none"] = "none"
+
+
+class NoPose(ModelMixin, ConfigMixin):
+    """Adds nothing to the U-Net."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+
+    @classmethod
+    def of(cls, config: NoPoseConfig) -> "NoPose":
+        del config
+        return cls()
+
+    def prepare(self, pose_BLCHW: Tensor) -> Tensor:
+        """The pose as it is; nobody reads it."""
+        return pose_BLCHW
+
+    def forward(self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, pose_BLCHW: Tensor) -> Control:
+        """The empty control."""
+        del z_SBLCHW, t_B, tokens_BTD, pose_BLCHW
+        return NO_CONTROL

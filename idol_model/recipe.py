@@ -1,0 +1,104 @@
+"""A recipe: everything that decides a training run, as one value that is saved with what it made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from idol_model import config
+from idol_model.codecs import CodecConfig, KlCodecConfig
+from idol_model.diffusion import DiffusionConfig
+from idol_model.foreground import ClipForegroundConfig, ForegroundConfig
+from idol_model.objective import ObjectiveConfig
+from idol_model.pose_control import PoseControlConfig
+from idol_model.unet import UNetConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """How prepared clips become batches."""
+
+    size: int = 256
+    """Side of the square pictures, in pixels."""
+    colormap: Literal["hot", "gray"] = "hot"
+    """How depth becomes a picture (Sec. 4: HDNet hot, MiDaS gray)."""
+    person_depth: tuple[float, float] = (0.0, 0.75)
+    """Where a person's nearest and farthest point lie in [0, 1]; the background keeps its own value."""
+    background_depth: float = 1.0
+    """Depth of everything that is not the person (Sec. 4: a constant)."""
+    background: Literal["reference", "plate", "mixed"] = "reference"
+    """The background picture: the first frame without its person, the clean plate, or either with equal chance."""
+    foreground_dropout: float = 0.0
+    """Chance that a clip's foreground is left out, for classifier-free guidance."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecStage:
+    """Training of the recipe's own codec, before the diffusion stages."""
+
+    steps: int
+    batch_size: int = 16
+    lr: float = 1e-3
+    warmup: float = 0.05
+    edge_weight: float = 0.0
+    """Weight of the difference between picture gradients, beside the absolute difference."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One stage of the chain (App. B): its length, its rate, what it trains."""
+
+    name: str
+    steps: int
+    frames: int = 8
+    """Frames of a window; 1 is the image stage, in which temporal layers do nothing."""
+    batch_size: int = 1
+    """Windows of a step, over all processes."""
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 1e-3
+    warmup: float = 0.1
+    """Share of the steps in which the rate rises from 0."""
+    decay: Literal["linear", "cosine"] = "linear"
+    clip_norm: float | None = None
+    ema: float = 0.0
+    """Decay of the weights' running mean; 0 keeps none."""
+    frozen: tuple[str, ...] = ()
+    """Parameters whose name contains one of these are not trained."""
+    cache_latents: bool = False
+    """Encode every picture once and keep the latents (only without picture augmentation)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One training run. ``name`` is the registry's; ``summary`` says what it reproduces."""
+
+    name: str
+    summary: str
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    pose_control: PoseControlConfig = field(default_factory=PoseControlConfig)
+    foreground: ForegroundConfig = field(default_factory=ClipForegroundConfig)
+    codec: CodecConfig = field(default_factory=KlCodecConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    codec_stage: CodecStage | None = None
+    stages: tuple[Stage, ...] = ()
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    seed: int = 42
+    log_every: int = 10
+    save_every: int = 500
+    weights: Literal["none", "sd-image-variations"] = "none"
+    """Pre-trained weights the run starts from."""
+
+    def override(self, assignments: Sequence[str]) -> "Recipe":
+        """A copy with ``field=value`` assignments applied; raises `idol_model.config.ConfigError`."""
+        return config.override(self, assignments)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return config.to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Recipe":
+        """The recipe that `to_dict` wrote; raises `idol_model.config.ConfigError`."""
+        return config.from_dict(Recipe, data)

@@ -1,0 +1,56 @@
+"""Cross-attention between picture and condition tokens, and what becomes of its maps (Eq. 6, Tab. 8)."""
+
+from typing import Literal, Protocol
+
+from diffusers.models.attention_processor import Attention
+from torch import Tensor
+from torch.nn import functional
+
+from idol_model.types import Layout
+from idol_model.unet.taps import Recorder
+
+CrossMapsKind = Literal["independent"]
+
+
+class CrossMaps(Protocol):
+    """The cross-map socket: runs one cross-attention and hands its map to the recorder, if there is one."""
+
+    def attend(
+        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+    ) -> Tensor: ...
+
+
+class IndependentMaps:
+    """Each stream keeps its own map. Fused, unless a loss asks to see the map."""
+
+    def attend(
+        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+    ) -> Tensor:
+        del layout
+        if record is None:
+            return attention(x_NPD, encoder_hidden_states=tokens_NTD)
+        map_NKPT, value_NKTD = maps(attention, x_NPD, tokens_NTD)
+        record(map_NKPT)
+        return output(attention, map_NKPT @ value_NKTD)
+
+
+def maps(attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
+    """The explicit softmax map [N, K, P, T] and the values [N, K, T, D/K] of one cross-attention."""
+    query_NKPD = _heads(attention, attention.to_q(x_NPD))
+    key_NKTD = _heads(attention, attention.to_k(tokens_NTD))
+    value_NKTD = _heads(attention, attention.to_v(tokens_NTD))
+    map_NKPT = functional.softmax(query_NKPD @ key_NKTD.transpose(-1, -2) * attention.scale, dim=-1)
+    return map_NKPT, value_NKTD
+
+
+def output(attention: Attention, y_NKPD: Tensor) -> Tensor:
+    """Heads merged and projected: [N, K, P, D/K] -> [N, P, D]."""
+    to_out, dropout = attention.to_out
+    return dropout(to_out(y_NKPD.transpose(1, 2).flatten(2)))
+
+
+def _heads(attention: Attention, x_NTD: Tensor) -> Tensor:
+    return x_NTD.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
+
+
+CROSS_MAPS: dict[CrossMapsKind, CrossMaps] = {"independent": IndependentMaps()}

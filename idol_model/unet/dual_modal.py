@@ -1,0 +1,101 @@
+"""The unified dual-modal U-Net (Sec. 3.1): one forward, five sockets."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from idol_model.pose_control.control import NO_CONTROL, Control
+from idol_model.unet.coupling import COUPLING, CouplingKind
+from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
+from idol_model.unet.signal import Signal, fold, over_pictures, unfold
+from idol_model.unet.stages import UpStage
+from idol_model.unet.taps import NO_TAPS, Taps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UNetConfig(EncoderConfig):
+    """The dual-modal U-Net: the encoder's sizes and the coupling of its streams."""
+
+    coupling: CouplingKind = "joint_spatial"
+
+
+class DualModalUNet(ModelMixin, ConfigMixin):
+    """Predicts the noise (or velocity) of all streams at once; below the fold nothing knows what a stream is.
+
+    Parameter names are those of `diffusers.UNet2DConditionModel`; the additions are ``temporal``, ``coupling`` and
+    ``conv_background``, each the identity at initialisation.
+    """
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
+        sizes, coupler = self.sizes, COUPLING[self.sizes.coupling]
+        build_encoder(self, sizes, coupler)
+        self.conv_background = nn.Conv2d(sizes.in_channels, sizes.widths[0], 3, padding=1, bias=False)
+        nn.init.zeros_(self.conv_background.weight)
+        self.up_blocks = nn.ModuleList(_up_stages(sizes))
+        self.conv_norm_out = nn.GroupNorm(sizes.groups, sizes.widths[0], eps=1e-5)
+        self.conv_out = nn.Conv2d(sizes.widths[0], sizes.in_channels, 3, padding=1)
+
+    @classmethod
+    def of(cls, config: UNetConfig) -> "DualModalUNet":
+        """The network of a configuration, freshly initialised."""
+        return cls(**asdict(config))
+
+    def forward(
+        self,
+        z_SBLCHW: Tensor,
+        t_B: Tensor,
+        tokens_BTD: Tensor,
+        background_BCHW: Tensor,
+        control: Control = NO_CONTROL,
+        taps: Taps = NO_TAPS,
+    ) -> Tensor:
+        """One denoising call (the epsilon_theta of Eq. 2).
+
+        Args:
+            z_SBLCHW: noisy latents of all streams.
+            t_B: diffusion time of each clip, shared by streams and frames.
+            tokens_BTD: foreground tokens.
+            background_BCHW: background latent, added to every frame's input (Sec. 3.1).
+            control: what the pose network adds to skips and mid features.
+            taps: features that a loss wants recorded.
+
+        Returns:
+            The prediction, shaped like ``z_SBLCHW``.
+        """
+        z_NCHW, layout = fold(z_SBLCHW)
+        embedding_ND, tokens_NTD = embed(self, t_B, tokens_BTD, layout)
+        signal = Signal(embedding_ND, tokens_NTD, layout, taps)
+
+        x_NCHW = self.conv_in(z_NCHW) + over_pictures(self.conv_background(background_BCHW), layout)
+        x_NCHW, skips = run_encoder(self, x_NCHW, signal)
+        x_NCHW, skips = control.added(x_NCHW, skips)
+        for stage in self.up_blocks:
+            x_NCHW = stage(x_NCHW, skips, signal)
+        x_NCHW = self.conv_out(functional.silu(self.conv_norm_out(x_NCHW)))
+        return unfold(x_NCHW, layout)
+
+    def begin_from_input(self) -> None:
+        """Let the background start as a copy of the latent's own input convolution, as DisCo initialises its own."""
+        with torch.no_grad():
+            self.conv_background.weight.copy_(self.conv_in.weight)
+
+
+def _up_stages(sizes: UNetConfig) -> list[UpStage]:
+    """Up stages mirror the down stages; each takes the skips of its own level and one of the level below."""
+    widths = sizes.widths[::-1]
+    levels = len(widths)
+    stages = []
+    for i, (out, attention) in enumerate(zip(widths, sizes.attention[::-1], strict=True)):
+        before, below = widths[max(i - 1, 0)], widths[min(i + 1, levels - 1)]
+        skip_widths = [out] * sizes.depth + [below]
+        inputs = [(before if j == 0 else out) + skip for j, skip in enumerate(skip_widths)]
+        coupler = COUPLING[sizes.coupling if attention else "none"]
+        stages.append(UpStage(sizes.spec, (inputs, out), attention, i == levels - 1, coupler))
+    return stages
