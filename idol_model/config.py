@@ -111,7 +111,7 @@ def _parse_union(args: tuple[Any, ...], value: Any, path: str) -> Any:
     if value is None and type(None) in args:
         return None
     choices = [arg for arg in args if arg is not type(None)]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and len(choices) > 1:
         kinds = {typing.get_args(typing.get_type_hints(choice)["kind"])[0]: choice for choice in choices}
         if value.get("kind") not in kinds:
             raise ConfigError(f"{path}.kind: {value.get('kind')!r} is not one of {', '.join(map(repr, kinds))}")

@@ -41,3 +41,17 @@ class ClipBatch:
     pose_BLCHW: Tensor
     foreground_BCHW: Tensor
     background_BCHW: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LatentBatch:
+    """What the diffusion stages train on: `ClipBatch` behind the codec.
+
+    z_SBLCHW and background_BCHW are scaled latents, pose_BLCHW and foreground_BCHW pictures as in `ClipBatch`.
+    """
+
+    ids: tuple[str, ...]
+    z_SBLCHW: Tensor
+    background_BCHW: Tensor
+    pose_BLCHW: Tensor
+    foreground_BCHW: Tensor

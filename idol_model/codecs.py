@@ -1,0 +1,150 @@
+"""Codecs: pictures in [-1, 1] to latents of unit variance and back.
+
+`KlCodec` is Stable Diffusion's autoencoder; `ConvCodec` is the small one that the ``demo`` recipe trains itself.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KlCodecConfig:
+    """Stable Diffusion v1.4's autoencoder: factor 8, 4 channels."""
+
+    kind: Literal["kl"] = "kl"
+    latent_channels: int = 4
+    widths: tuple[int, ...] = (128, 256, 512, 512)
+    depth: int = 2
+    groups: int = 32
+    scaling: float = 0.18215
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvCodecConfig:
+    """A small convolutional autoencoder: space to depth, residual blocks, one halving more."""
+
+    kind: Literal["conv"] = "conv"
+    latent_channels: int = 8
+    width: int = 64
+    depth: int = 3
+    patch: int = 4
+    """Side of the patches folded into channels before anything else; the codec's factor is twice this."""
+
+
+CodecConfig = KlCodecConfig | ConvCodecConfig
+
+
+class KlCodec(ModelMixin, ConfigMixin):
+    """`diffusers.AutoencoderKL` behind the face of a codec; latents are the mean, so encoding is deterministic."""
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = KlCodecConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
+        sizes = self.sizes
+        levels = len(sizes.widths)
+        self.latent_channels, self.factor = sizes.latent_channels, 2 ** (levels - 1)
+        self.vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            block_out_channels=sizes.widths,
+            layers_per_block=sizes.depth,
+            latent_channels=sizes.latent_channels,
+            norm_num_groups=sizes.groups,
+            scaling_factor=sizes.scaling,
+        )
+
+    def encode(self, x_NCHW: Tensor) -> Tensor:
+        """Pictures in [-1, 1] to scaled latents."""
+        return self.vae.encode(x_NCHW).latent_dist.mean * self.sizes.scaling
+
+    def decode(self, z_NCHW: Tensor) -> Tensor:
+        """Scaled latents to pictures, about [-1, 1]."""
+        return self.vae.decode(z_NCHW / self.sizes.scaling).sample
+
+
+class ConvCodec(ModelMixin, ConfigMixin):
+    """The ``demo`` recipe's own codec. `calibrate` fixes the scale of its latents once it is trained."""
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = sizes = ConvCodecConfig(**config)  # type: ignore[arg-type]
+        self.latent_channels, self.factor = sizes.latent_channels, 2 * sizes.patch
+        inner, outer = sizes.width, 2 * sizes.width
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(sizes.patch),
+            nn.Conv2d(3 * sizes.patch**2, inner, 3, padding=1),
+            *(_Residual(inner) for _ in range(sizes.depth)),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * inner, outer, 1),
+            *(_Residual(outer) for _ in range(sizes.depth)),
+            nn.Conv2d(outer, sizes.latent_channels, 1),
+        )
+        self.decoder = nn.Sequential(
+            nn.Conv2d(sizes.latent_channels, outer, 3, padding=1),
+            *(_Residual(outer) for _ in range(sizes.depth)),
+            nn.Conv2d(outer, 4 * inner, 1),
+            nn.PixelShuffle(2),
+            *(_Residual(inner) for _ in range(sizes.depth)),
+            nn.Conv2d(inner, 3 * sizes.patch**2, 3, padding=1),
+            nn.PixelShuffle(sizes.patch),
+        )
+        self.register_buffer("shift", torch.zeros(1, sizes.latent_channels, 1, 1))
+        self.register_buffer("scale", torch.ones(1, sizes.latent_channels, 1, 1))
+
+    def encode(self, x_NCHW: Tensor) -> Tensor:
+        """Pictures in [-1, 1] to latents of zero mean and unit variance."""
+        return (self.encoder(x_NCHW) - self.shift) / self.scale
+
+    def decode(self, z_NCHW: Tensor) -> Tensor:
+        """Latents to pictures, about [-1, 1]."""
+        return self.decoder(z_NCHW * self.scale + self.shift)
+
+    def loss(self, x_NCHW: Tensor, edge_weight: float = 0.0) -> dict[str, Tensor]:
+        """Terms of the codec's training: absolute and squared difference, and that of picture gradients.
+
+        A little noise on the latents (a tenth of their spread) keeps neighbouring latents close to neighbouring
+        pictures, so that a small error of the denoiser stays a small error of the picture.
+        """
+        z_NCHW = self.encoder(x_NCHW)
+        spread = z_NCHW.detach().std(dim=(0, 2, 3), keepdim=True)
+        y_NCHW = self.decoder(z_NCHW + 0.1 * spread * torch.randn_like(z_NCHW))
+        absolute, squared = functional.l1_loss(y_NCHW, x_NCHW), functional.mse_loss(y_NCHW, x_NCHW)
+        edges = sum((functional.l1_loss(y_NCHW.diff(dim=d), x_NCHW.diff(dim=d)) for d in (2, 3)), x_NCHW.new_zeros(()))
+        spill = 1e-4 * z_NCHW.square().mean()
+        total = absolute + squared + edge_weight * edges + spill
+        return {"total": total, "absolute": absolute, "squared": squared, "edges": edges}
+
+    @torch.no_grad()
+    def calibrate(self, x_NCHW: Tensor) -> None:
+        """Set shift and scale from example pictures, so that latents have zero mean and unit variance a channel."""
+        z_NCHW = self.encoder(x_NCHW)
+        self.shift.copy_(z_NCHW.mean(dim=(0, 2, 3), keepdim=True))
+        self.scale.copy_(z_NCHW.std(dim=(0, 2, 3), keepdim=True))
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW + self.conv2(functional.silu(self.conv1(functional.silu(x_NCHW))))
+
+
+Codec = KlCodec | ConvCodec
+
+
+def build(config: CodecConfig) -> Codec:
+    """The codec of a configuration, freshly initialised."""
+    cls = KlCodec if isinstance(config, KlCodecConfig) else ConvCodec
+    return cls(**asdict(config))

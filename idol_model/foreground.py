@@ -1,0 +1,121 @@
+"""Foreground encoders: the picture of the person becomes condition tokens (Sec. 3.1, CLIP(f)).
+
+`ClipForeground` is CLIP ViT-L/14 as DisCo uses it: all 257 tokens of the last hidden state, behind the final
+LayerNorm, then a trainable projection without bias. `ConvForeground` is the small encoder of the ``demo`` recipe.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipForegroundConfig:
+    """CLIP ViT-L/14's vision tower and the projection to the U-Net's token width."""
+
+    kind: Literal["clip"] = "clip"
+    tokens: int = 768
+    hidden: int = 1024
+    layers: int = 24
+    heads: int = 16
+    patch: int = 14
+    size: int = 224
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvForegroundConfig:
+    """A small trained encoder: patches, residual convolutions, a learned position for each token."""
+
+    kind: Literal["conv"] = "conv"
+    tokens: int = 128
+    width: int = 64
+    depth: int = 2
+    size: int = 64
+    factor: int = 8
+    """Side of the picture region behind one token."""
+
+
+ForegroundConfig = ClipForegroundConfig | ConvForegroundConfig
+
+
+class ClipForeground(ModelMixin, ConfigMixin):
+    """CLIP's tokens; only the projection is trained."""
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = sizes = ClipForegroundConfig(**config)  # type: ignore[arg-type]
+        self.input_size, self.mean, self.std, self.width = sizes.size, CLIP_MEAN, CLIP_STD, sizes.tokens
+        self.clip = CLIPVisionModel(
+            CLIPVisionConfig(
+                hidden_size=sizes.hidden,
+                intermediate_size=4 * sizes.hidden,
+                num_hidden_layers=sizes.layers,
+                num_attention_heads=sizes.heads,
+                patch_size=sizes.patch,
+                image_size=sizes.size,
+            )
+        ).requires_grad_(False)
+        self.projection = nn.Linear(sizes.hidden, sizes.tokens, bias=False)
+
+    def forward(self, foreground_BCHW: Tensor) -> Tensor:
+        """[B, 3, size, size], CLIP-normalised, removed pixels 0 -> tokens [B, 257, tokens]."""
+        hidden = self.clip(pixel_values=foreground_BCHW).last_hidden_state
+        return self.projection(_final_norm(self.clip)(hidden))
+
+    def null(self, foreground_BCHW: Tensor) -> Tensor:
+        """Tokens of the foreground left out: of an all-zero picture, as DisCo trains its dropout."""
+        return self(torch.zeros_like(foreground_BCHW))
+
+
+class ConvForeground(ModelMixin, ConfigMixin):
+    """Trained together with the U-Net."""
+
+    @register_to_config
+    def __init__(self, **config: object) -> None:
+        super().__init__()
+        self.sizes = sizes = ConvForegroundConfig(**config)  # type: ignore[arg-type]
+        self.input_size, self.mean, self.std, self.width = sizes.size, (0.5,) * 3, (0.5,) * 3, sizes.tokens
+        side = sizes.size // sizes.factor
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(sizes.factor // 2), nn.Conv2d(3 * (sizes.factor // 2) ** 2, sizes.width, 3, padding=1)
+        )
+        self.blocks = nn.ModuleList(nn.Conv2d(sizes.width, sizes.width, 3, padding=1) for _ in range(2 * sizes.depth))
+        self.merge = nn.Conv2d(sizes.width, sizes.tokens, 2, stride=2)
+        self.position = nn.Parameter(0.02 * torch.randn(1, side * side, sizes.tokens))
+        self.norm = nn.LayerNorm(sizes.tokens)
+
+    def forward(self, foreground_BCHW: Tensor) -> Tensor:
+        """[B, 3, size, size] in [-1, 1], removed pixels 0 -> tokens [B, (size/factor)^2, tokens]."""
+        x_BCHW = self.stem(foreground_BCHW)
+        for convolution in self.blocks:
+            x_BCHW = x_BCHW + convolution(functional.silu(x_BCHW))
+        tokens_BTD = self.merge(x_BCHW).flatten(2).transpose(1, 2)
+        return self.norm(tokens_BTD + self.position)
+
+    def null(self, foreground_BCHW: Tensor) -> Tensor:
+        """Tokens of the foreground left out: of an all-zero picture."""
+        return self(torch.zeros_like(foreground_BCHW))
+
+
+Foreground = ClipForeground | ConvForeground
+
+
+def build(config: ForegroundConfig) -> Foreground:
+    """The encoder of a configuration, freshly initialised."""
+    cls = ClipForeground if isinstance(config, ClipForegroundConfig) else ConvForeground
+    return cls(**asdict(config))
+
+
+def _final_norm(clip: CLIPVisionModel) -> nn.Module:
+    tower = getattr(clip, "vision_model", clip)
+    return tower.post_layernorm

@@ -1,0 +1,102 @@
+"""Training objectives: Eq. 2 (joint denoising) and Eq. 7 (with the consistency terms)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from idol_model import losses
+from idol_model.diffusion import Diffusion
+from idol_model.types import DEPTH, VIDEO, LatentBatch
+from idol_model.unet.taps import Kind, Taps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """Weights of Eq. 7; 0 leaves a term out. The defaults are the paper's (App. B)."""
+
+    w_mo: float = 0.01
+    w_xattn: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a step minimises and the named parts it is made of (detached, unweighted)."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Denoiser(Protocol):
+    """The part of a model that an objective calls."""
+
+    def __call__(
+        self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, background_BCHW: Tensor, pose_BLCHW: Tensor, taps: Taps
+    ) -> Tensor: ...
+
+    def tokens(self, foreground_BCHW: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyTerm:
+    """One term of the sum in Eq. 7: which features it taps and how it compares the two streams of a block."""
+
+    name: str
+    weight: float
+    taps: Kind
+    compare: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, taps: Taps, batch: LatentBatch) -> Tensor:
+        """Sum over the up blocks n = 1..N."""
+        total = batch.z_SBLCHW.new_zeros(())
+        for features in taps.features(self.taps):
+            streams = features.unflatten(0, batch.z_SBLCHW.shape[:3])
+            total = total + self.compare(streams[VIDEO], streams[DEPTH])
+        return total
+
+
+def _maps(video_BLKPT: Tensor, depth_BLKPT: Tensor) -> Tensor:
+    return losses.cross_attention_consistency(video_BLKPT.flatten(0, 1), depth_BLKPT.flatten(0, 1))
+
+
+def consistency_terms(config: ObjectiveConfig, streams: int, frames: int) -> list[ConsistencyTerm]:
+    """The terms that exist for a batch: both need two streams, motion needs two frames."""
+    terms = [ConsistencyTerm("xattn", config.w_xattn, "cross_maps", _maps)]
+    if frames > 1:
+        terms.append(ConsistencyTerm("motion", config.w_mo, "self_attention", losses.motion_consistency))
+    return [term for term in terms if term.weight > 0 and streams == 2]
+
+
+class JointDenoising:
+    """Eq. 2 and 7: one time a clip for both streams, independent noise for each, plus the consistency terms."""
+
+    def __init__(self, config: ObjectiveConfig, diffusion: Diffusion) -> None:
+        self.config = config
+        self.diffusion = diffusion
+
+    def __call__(self, model: Denoiser, batch: LatentBatch, generator: torch.Generator) -> Losses:
+        """Losses of one batch; all randomness comes from ``generator`` (on the CPU, whatever the device)."""
+        z, streams, clips, frames = batch.z_SBLCHW, *batch.z_SBLCHW.shape[:3]
+        eps = torch.randn(z.shape, generator=generator).to(z)
+        t_B = torch.randint(self.diffusion.config.train_steps, (clips,), generator=generator).to(z.device)
+        terms = consistency_terms(self.config, streams, frames)
+        taps = Taps(*(term.taps for term in terms))
+        prediction = model(
+            self.diffusion.noised(z, eps, t_B),
+            t_B,
+            model.tokens(batch.foreground_BCHW),
+            batch.background_BCHW,
+            batch.pose_BLCHW,
+            taps,
+        )
+        error_SB = (prediction.float() - self.diffusion.target(z, eps, t_B)).square().flatten(2).mean(2)
+        # Eq. 2 adds the two expectations.
+        total = denoise = (error_SB * self.diffusion.weight(t_B)).mean(1).sum()
+        values = {term: term(taps, batch) for term in terms}
+        for term, value in values.items():
+            total = total + term.weight * value
+        parts = {f"denoise_{name}": error for name, error in zip(("video", "depth"), error_SB.mean(1), strict=False)}
+        parts |= {"denoise": denoise, **{term.name: value for term, value in values.items()}}
+        return Losses(total, {name: value.detach() for name, value in parts.items()})

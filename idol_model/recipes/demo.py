@@ -1,0 +1,61 @@
+"""The recipe of the shipped checkpoint: the paper's model, narrower, on synthetic dancers, on two CPU cores."""
+
+from idol_model.codecs import ConvCodecConfig
+from idol_model.diffusion import DiffusionConfig
+from idol_model.foreground import ConvForegroundConfig
+from idol_model.pose_control import ControlNetConfig
+from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
+from idol_model.unet import UNetConfig
+
+_SIZES = {
+    "in_channels": 8,
+    "widths": (64, 128, 192),
+    "depth": 1,
+    "attention": (True, True, True),
+    "tokens": 128,
+    "heads": 4,
+    "groups": 16,
+}
+
+
+def demo() -> Recipe:
+    """128 x 128, 8 frames, zero terminal SNR with velocity prediction; what each choice gave is in docs/results.md."""
+    return Recipe(
+        name="demo",
+        summary="the shipped checkpoint: 128 x 128 synthetic dancers, trained on two CPU cores",
+        unet=UNetConfig(**_SIZES),
+        pose_control=ControlNetConfig(**_SIZES, hint_widths=(16, 32, 64, 96)),
+        foreground=ConvForegroundConfig(tokens=128, width=64, depth=2, size=64, factor=8),
+        codec=ConvCodecConfig(latent_channels=8, width=48, depth=2),
+        diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", min_snr=5.0),
+        data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
+        codec_stage=CodecStage(steps=3000, batch_size=16, lr=1e-3, edge_weight=1.0),
+        stages=(
+            Stage(
+                name="image",
+                steps=6000,
+                frames=1,
+                batch_size=16,
+                lr=5e-4,
+                warmup=0.05,
+                decay="cosine",
+                weight_decay=1e-2,
+                clip_norm=1.0,
+                ema=0.995,
+                cache_latents=True,
+            ),
+            Stage(
+                name="video",
+                steps=3000,
+                frames=8,
+                batch_size=2,
+                lr=3e-4,
+                warmup=0.05,
+                decay="cosine",
+                weight_decay=1e-2,
+                clip_norm=1.0,
+                ema=0.995,
+                cache_latents=True,
+            ),
+        ),
+    )
