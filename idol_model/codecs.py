@@ -3,8 +3,9 @@
 `KlCodec` is Stable Diffusion's autoencoder; `ConvCodec` is the small one that the ``demo`` recipe trains itself.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -12,6 +13,8 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
+
+from idol_model.config import from_dict, to_dict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,20 +48,20 @@ class KlCodec(ModelMixin, ConfigMixin):
     """`diffusers.AutoencoderKL` behind the face of a codec; latents are the mean, so encoding is deterministic."""
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = KlCodecConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
-        sizes = self.sizes
-        levels = len(sizes.widths)
-        self.latent_channels, self.factor = sizes.latent_channels, 2 ** (levels - 1)
+        self.sizes = from_dict(KlCodecConfig, sizes)
+        own = self.sizes
+        levels = len(own.widths)
+        self.latent_channels, self.factor = own.latent_channels, 2 ** (levels - 1)
         self.vae = AutoencoderKL(
             down_block_types=("DownEncoderBlock2D",) * levels,
             up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=sizes.widths,
-            layers_per_block=sizes.depth,
-            latent_channels=sizes.latent_channels,
-            norm_num_groups=sizes.groups,
-            scaling_factor=sizes.scaling,
+            block_out_channels=own.widths,
+            layers_per_block=own.depth,
+            latent_channels=own.latent_channels,
+            norm_num_groups=own.groups,
+            scaling_factor=own.scaling,
         )
 
     def encode(self, x_NCHW: Tensor) -> Tensor:
@@ -74,31 +77,32 @@ class ConvCodec(ModelMixin, ConfigMixin):
     """The ``demo`` recipe's own codec. `calibrate` fixes the scale of its latents once it is trained."""
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = sizes = ConvCodecConfig(**config)  # type: ignore[arg-type]
-        self.latent_channels, self.factor = sizes.latent_channels, 2 * sizes.patch
-        inner, outer = sizes.width, 2 * sizes.width
+        self.sizes = from_dict(ConvCodecConfig, sizes)
+        own = self.sizes
+        self.latent_channels, self.factor = own.latent_channels, 2 * own.patch
+        inner, outer = own.width, 2 * own.width
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(sizes.patch),
-            nn.Conv2d(3 * sizes.patch**2, inner, 3, padding=1),
-            *(_Residual(inner) for _ in range(sizes.depth)),
+            nn.PixelUnshuffle(own.patch),
+            nn.Conv2d(3 * own.patch**2, inner, 3, padding=1),
+            *(_Residual(inner) for _ in range(own.depth)),
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * inner, outer, 1),
-            *(_Residual(outer) for _ in range(sizes.depth)),
-            nn.Conv2d(outer, sizes.latent_channels, 1),
+            *(_Residual(outer) for _ in range(own.depth)),
+            nn.Conv2d(outer, own.latent_channels, 1),
         )
         self.decoder = nn.Sequential(
-            nn.Conv2d(sizes.latent_channels, outer, 3, padding=1),
-            *(_Residual(outer) for _ in range(sizes.depth)),
+            nn.Conv2d(own.latent_channels, outer, 3, padding=1),
+            *(_Residual(outer) for _ in range(own.depth)),
             nn.Conv2d(outer, 4 * inner, 1),
             nn.PixelShuffle(2),
-            *(_Residual(inner) for _ in range(sizes.depth)),
-            nn.Conv2d(inner, 3 * sizes.patch**2, 3, padding=1),
-            nn.PixelShuffle(sizes.patch),
+            *(_Residual(inner) for _ in range(own.depth)),
+            nn.Conv2d(inner, 3 * own.patch**2, 3, padding=1),
+            nn.PixelShuffle(own.patch),
         )
-        self.register_buffer("shift", torch.zeros(1, sizes.latent_channels, 1, 1))
-        self.register_buffer("scale", torch.ones(1, sizes.latent_channels, 1, 1))
+        self.register_buffer("shift", torch.zeros(1, own.latent_channels, 1, 1))
+        self.register_buffer("scale", torch.ones(1, own.latent_channels, 1, 1))
 
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """Pictures in [-1, 1] to latents of zero mean and unit variance."""
@@ -147,4 +151,4 @@ Codec = KlCodec | ConvCodec
 def build(config: CodecConfig) -> Codec:
     """The codec of a configuration, freshly initialised."""
     cls = KlCodec if isinstance(config, KlCodecConfig) else ConvCodec
-    return cls(**asdict(config))
+    return cls(to_dict(config))

@@ -4,8 +4,9 @@
 LayerNorm, then a trainable projection without bias. `ConvForeground` is the small encoder of the ``demo`` recipe.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -13,6 +14,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from idol_model.config import from_dict, to_dict
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -51,21 +54,22 @@ class ClipForeground(ModelMixin, ConfigMixin):
     """CLIP's tokens; only the projection is trained."""
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = sizes = ClipForegroundConfig(**config)  # type: ignore[arg-type]
-        self.input_size, self.mean, self.std, self.width = sizes.size, CLIP_MEAN, CLIP_STD, sizes.tokens
+        self.sizes = from_dict(ClipForegroundConfig, sizes)
+        own = self.sizes
+        self.input_size, self.mean, self.std, self.width = own.size, CLIP_MEAN, CLIP_STD, own.tokens
         self.clip = CLIPVisionModel(
             CLIPVisionConfig(
-                hidden_size=sizes.hidden,
-                intermediate_size=4 * sizes.hidden,
-                num_hidden_layers=sizes.layers,
-                num_attention_heads=sizes.heads,
-                patch_size=sizes.patch,
-                image_size=sizes.size,
+                hidden_size=own.hidden,
+                intermediate_size=4 * own.hidden,
+                num_hidden_layers=own.layers,
+                num_attention_heads=own.heads,
+                patch_size=own.patch,
+                image_size=own.size,
             )
         ).requires_grad_(False)
-        self.projection = nn.Linear(sizes.hidden, sizes.tokens, bias=False)
+        self.projection = nn.Linear(own.hidden, own.tokens, bias=False)
 
     def forward(self, foreground_BCHW: Tensor) -> Tensor:
         """[B, 3, size, size], CLIP-normalised, removed pixels 0 -> tokens [B, 257, tokens]."""
@@ -81,18 +85,19 @@ class ConvForeground(ModelMixin, ConfigMixin):
     """Trained together with the U-Net."""
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = sizes = ConvForegroundConfig(**config)  # type: ignore[arg-type]
-        self.input_size, self.mean, self.std, self.width = sizes.size, (0.5,) * 3, (0.5,) * 3, sizes.tokens
-        side = sizes.size // sizes.factor
+        self.sizes = from_dict(ConvForegroundConfig, sizes)
+        own = self.sizes
+        self.input_size, self.mean, self.std, self.width = own.size, (0.5,) * 3, (0.5,) * 3, own.tokens
+        side = own.size // own.factor
         self.stem = nn.Sequential(
-            nn.PixelUnshuffle(sizes.factor // 2), nn.Conv2d(3 * (sizes.factor // 2) ** 2, sizes.width, 3, padding=1)
+            nn.PixelUnshuffle(own.factor // 2), nn.Conv2d(3 * (own.factor // 2) ** 2, own.width, 3, padding=1)
         )
-        self.blocks = nn.ModuleList(nn.Conv2d(sizes.width, sizes.width, 3, padding=1) for _ in range(2 * sizes.depth))
-        self.merge = nn.Conv2d(sizes.width, sizes.tokens, 2, stride=2)
-        self.position = nn.Parameter(0.02 * torch.randn(1, side * side, sizes.tokens))
-        self.norm = nn.LayerNorm(sizes.tokens)
+        self.blocks = nn.ModuleList(nn.Conv2d(own.width, own.width, 3, padding=1) for _ in range(2 * own.depth))
+        self.merge = nn.Conv2d(own.width, own.tokens, 2, stride=2)
+        self.position = nn.Parameter(0.02 * torch.randn(1, side * side, own.tokens))
+        self.norm = nn.LayerNorm(own.tokens)
 
     def forward(self, foreground_BCHW: Tensor) -> Tensor:
         """[B, 3, size, size] in [-1, 1], removed pixels 0 -> tokens [B, (size/factor)^2, tokens]."""
@@ -113,7 +118,7 @@ Foreground = ClipForeground | ConvForeground
 def build(config: ForegroundConfig) -> Foreground:
     """The encoder of a configuration, freshly initialised."""
     cls = ClipForeground if isinstance(config, ClipForegroundConfig) else ConvForeground
-    return cls(**asdict(config))
+    return cls(to_dict(config))
 
 
 def _final_norm(clip: CLIPVisionModel) -> nn.Module:

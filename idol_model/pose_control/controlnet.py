@@ -1,16 +1,18 @@
 """The pose ControlNet: a copy of the encoder that reads the pose and speaks through zero convolutions.
 
-Sec. 3.1 follows DisCo: one pose ControlNet for both modalities, with temporal layers of its own (417.65 M at full size).
+Sec. 3.1 follows DisCo: one pose ControlNet for both modalities, temporal layers included (417.65 M at full size).
 """
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.controlnets.controlnet import ControlNetConditioningEmbedding
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from idol_model.config import from_dict, to_dict
 from idol_model.pose_control.control import Control
 from idol_model.unet.coupling import NoCoupling
 from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
@@ -29,21 +31,21 @@ class PoseControlNet(ModelMixin, ConfigMixin):
     """Reads the noisy latents and the pose; parameter names are those of `diffusers.ControlNetModel`."""
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = ControlNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
-        sizes = self.sizes
-        build_encoder(self, sizes, NoCoupling)
+        self.sizes = from_dict(ControlNetConfig, sizes)
+        own = self.sizes
+        build_encoder(self, own, NoCoupling)
         self.controlnet_cond_embedding = ControlNetConditioningEmbedding(
-            sizes.widths[0], block_out_channels=sizes.hint_widths
+            own.widths[0], block_out_channels=own.hint_widths
         )
-        self.controlnet_down_blocks = nn.ModuleList(_zero_convolution(width) for width in _skip_widths(sizes))
-        self.controlnet_mid_block = _zero_convolution(sizes.widths[-1])
+        self.controlnet_down_blocks = nn.ModuleList(_zero_convolution(width) for width in _skip_widths(own))
+        self.controlnet_mid_block = _zero_convolution(own.widths[-1])
 
     @classmethod
     def of(cls, config: ControlNetConfig) -> "PoseControlNet":
         """The network of a configuration, freshly initialised."""
-        return cls(**asdict(config))
+        return cls(to_dict(config))
 
     def prepare(self, pose_BLCHW: Tensor) -> Tensor:
         """Pose pictures in [0, 1] to features at latent size, [B, L, C, h, w]; the same for all streams and steps."""

@@ -1,6 +1,8 @@
 """The unified dual-modal U-Net (Sec. 3.1): one forward, five sockets."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -8,6 +10,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from idol_model.config import from_dict, to_dict
 from idol_model.pose_control.control import NO_CONTROL, Control
 from idol_model.unet.coupling import COUPLING, CouplingKind
 from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
@@ -31,21 +34,22 @@ class DualModalUNet(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, **config: object) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.sizes = UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})  # type: ignore[arg-type]
-        sizes, coupler = self.sizes, COUPLING[self.sizes.coupling]
-        build_encoder(self, sizes, coupler)
-        self.conv_background = nn.Conv2d(sizes.in_channels, sizes.widths[0], 3, padding=1, bias=False)
+        self.sizes = from_dict(UNetConfig, sizes)
+        own = self.sizes
+        coupler = COUPLING[own.coupling]
+        build_encoder(self, own, coupler)
+        self.conv_background = nn.Conv2d(own.in_channels, own.widths[0], 3, padding=1, bias=False)
         nn.init.zeros_(self.conv_background.weight)
-        self.up_blocks = nn.ModuleList(_up_stages(sizes))
-        self.conv_norm_out = nn.GroupNorm(sizes.groups, sizes.widths[0], eps=1e-5)
-        self.conv_out = nn.Conv2d(sizes.widths[0], sizes.in_channels, 3, padding=1)
+        self.up_blocks = nn.ModuleList(_up_stages(own))
+        self.conv_norm_out = nn.GroupNorm(own.groups, own.widths[0], eps=1e-5)
+        self.conv_out = nn.Conv2d(own.widths[0], own.in_channels, 3, padding=1)
 
     @classmethod
     def of(cls, config: UNetConfig) -> "DualModalUNet":
         """The network of a configuration, freshly initialised."""
-        return cls(**asdict(config))
+        return cls(to_dict(config))
 
     def forward(
         self,

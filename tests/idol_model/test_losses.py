@@ -1,0 +1,83 @@
+"""Losses against closed forms and an independent plain reference of Eq. 3-6."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from idol_model.losses import cost_volume, cross_attention_consistency, motion_consistency, motion_field
+
+
+def plain_motion_field(features: Tensor, tau: float) -> Tensor:
+    """Eq. 3 and 4 term by term, [L-1, P, P]."""
+
+    def unit(frame: int, position: int) -> Tensor:
+        return features[frame, position] / features[frame, position].square().sum().sqrt()
+
+    frames, positions, _ = features.shape
+    rows = []
+    for frame in range(frames - 1):
+        for i in range(positions):
+            scores = [(unit(frame, i) @ unit(frame + 1, h) / tau).exp() for h in range(positions)]
+            rows.append(torch.stack(scores) / sum(scores))
+    return torch.stack(rows).view(frames - 1, positions, positions)
+
+
+def test_the_motion_loss_is_the_paper_s_formula_in_value_and_gradient() -> None:
+    generator = torch.Generator().manual_seed(0)
+    video, depth = torch.randn(2, 3, 6, 5, generator=generator, requires_grad=True).unbind(0)
+    loss = motion_consistency(video[None], depth[None])
+    tau = 1 / math.sqrt(5)
+    difference = plain_motion_field(video, tau) - plain_motion_field(depth, tau)
+    expected = difference.square().sum() / (2 * 6 * 6)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for stream in (video, depth):
+        ours, theirs = (torch.autograd.grad(value, stream, retain_graph=True)[0] for value in (loss, expected))
+        assert ours.abs().sum() > 0
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-8)
+
+
+def test_identical_streams_have_no_motion_loss() -> None:
+    features = torch.randn(2, 4, 9, 7)
+    assert motion_consistency(features, features.clone()).item() == 0
+
+
+def test_scale_of_the_features_does_not_matter() -> None:
+    video, depth = torch.randn(2, 1, 3, 9, 7)
+    assert motion_consistency(video, depth).item() == pytest.approx(
+        motion_consistency(5 * video, depth).item(), rel=1e-5
+    )
+
+
+def test_rows_of_the_motion_field_sum_to_one() -> None:
+    field = motion_field(cost_volume(torch.randn(2, 3, 12, 4)), tau=0.1)
+    assert torch.allclose(field.sum(-1), torch.ones(2, 2, 12), atol=1e-6)
+
+
+def test_a_known_shift_gives_the_expected_field() -> None:
+    positions = 8
+    frames = torch.stack([torch.eye(positions), torch.eye(positions).roll(2, dims=0)])
+    field = motion_field(cost_volume(frames[None]), tau=0.05)[0, 0]
+    assert field.argmax(-1).tolist() == [(i + 2) % positions for i in range(positions)]
+    expected = math.exp(20) / (math.exp(20) + positions - 1)
+    assert field[0, 2].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_cross_attention_loss_is_the_mean_square_and_reaches_both_streams() -> None:
+    video, depth = (torch.rand(3, 2, 4, 5, requires_grad=True) for _ in range(2))
+    loss = cross_attention_consistency(video, depth)
+    assert loss.item() == pytest.approx(((video - depth) ** 2).mean().item(), rel=1e-6)
+    loss.backward()
+    assert video.grad is not None
+    assert torch.allclose(video.grad, -depth.grad)  # type: ignore[operator]
+    assert video.grad.any()
+
+
+def test_wrong_shapes_are_named() -> None:
+    with pytest.raises(ValueError, match="two frames"):
+        cost_volume(torch.randn(1, 1, 4, 4))
+    with pytest.raises(ValueError, match="differ in shape"):
+        motion_consistency(torch.randn(1, 2, 4, 4), torch.randn(1, 2, 9, 4))
+    with pytest.raises(ValueError, match="tau: 0"):
+        motion_field(torch.randn(1, 1, 4, 4), tau=0)
