@@ -1,0 +1,140 @@
+"""What the trainer runs one after another: the codec's training, then the recipe's stages.
+
+A phase knows its batches, its loss and what happens when it ends; the trainer knows steps, optimiser and checkpoints.
+Each batch is a function of the step alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from idol_model import data, selection
+from idol_model.diffusion import Diffusion
+from idol_model.latents import LatentCache
+from idol_model.model import IdolModel
+from idol_model.objective import JointDenoising, Losses
+from idol_model.recipe import Recipe, Stage
+from idol_model.types import ClipBatch, LatentBatch
+from idol_model.windows import WindowPlan
+from idol_prep.schema import Dataset
+
+
+class Phase(Protocol):
+    """One stretch of training with an optimiser of its own."""
+
+    stage: Stage
+    module: nn.Module
+    """Called as ``module(batch, generator) -> Losses``; one module, so that engines can wrap the whole step."""
+    parameters: selection.Named
+
+    def batch(self, step: int) -> Any:
+        """The batch of a step, on the CPU."""
+        ...
+
+    def finish(self) -> None:
+        """What is done once the steps are over; must give the same result when done again after a restart."""
+        ...
+
+
+class ClipSource:
+    """Batches read from prepared clips, pictures and all."""
+
+    def __init__(self, clips: "TrainingClips", recipe: Recipe, model: IdolModel) -> None:
+        self.lengths = clips.lengths
+        self._clips, self._data, self._look = clips, recipe.data, model.foreground
+
+    def batch(self, windows: Any) -> ClipBatch:
+        """The pictures of these windows."""
+        inputs = [
+            data.clip_inputs(
+                self._clips.clip(window.clip),
+                self._data,
+                start=window.start,
+                stop=window.stop,
+                background=window.background,
+            )
+            for window in windows
+        ]
+        return data.clip_batch(inputs, self._data, self._look, [window.foreground_left_out for window in windows])
+
+
+class CacheSource:
+    """Batches read from a latent cache."""
+
+    def __init__(self, cache: LatentCache, model: IdolModel) -> None:
+        self.lengths = cache.lengths
+        self._cache, self._look = cache, model.foreground
+
+    def batch(self, windows: Any) -> LatentBatch:
+        """The latents of these windows."""
+        return self._cache.batch(windows, self._look)
+
+
+class DiffusionPhase:
+    """A stage of the recipe: windows through the objective."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        model: IdolModel,
+        trainable: selection.Named,
+        source: ClipSource | CacheSource,
+    ) -> None:
+        self.stage = stage
+        self.parameters = selection.select(trainable, stage.frozen)
+        self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
+        self._source = source
+        self.plan = WindowPlan(source.lengths, stage.frames, stage.batch_size, recipe.data, recipe.seed)
+
+    def batch(self, step: int) -> ClipBatch | LatentBatch:
+        """The windows of a step."""
+        return self._source.batch(self.plan.step(step))
+
+    def finish(self) -> None:
+        """Nothing: the weights are the result."""
+
+
+class DiffusionStep(nn.Module):
+    """Objective and model as one module."""
+
+    def __init__(self, objective: JointDenoising, model: IdolModel) -> None:
+        super().__init__()
+        self.model = model
+        self._objective = objective
+
+    def forward(self, batch: ClipBatch | LatentBatch, generator: torch.Generator) -> Losses:
+        """The losses of one batch, encoding it first where it still is pictures."""
+        latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch
+        return self._objective(self.model, latents, generator)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingClips:
+    """The training split of a data set, in the order of its ids."""
+
+    dataset: Dataset
+    ids: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: str = "train") -> "TrainingClips":
+        """Raises `DataShortage` where the split is empty."""
+        records = sorted(dataset.records(split), key=lambda record: record.id)
+        if not records:
+            raise data.DataShortage(f"the data set has no clip in its {split!r} split; prepare more clips")
+        return cls(dataset, tuple(r.id for r in records), tuple(r.frames for r in records))
+
+    def clip(self, position: int) -> Any:
+        """The clip at a position of `ids`."""
+        return self.dataset.clip(self.ids[position])
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """The batch with its tensors on ``device``."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    fields = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
+    return type(batch)(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in fields.items()})

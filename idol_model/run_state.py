@@ -1,0 +1,168 @@
+"""A run's folder: the recipe it follows, where it came from, its log. The same recipe and data continue it.
+
+``RUN/recipe.json`` resolved recipe; ``run.json`` versions, data, command; ``log.jsonl`` one line a logged step;
+``checkpoints/``; ``latents/`` (a cache, safe to delete); ``model/`` the finished diffusers folder.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from idol_model.recipe import Recipe
+
+FREE_FIELDS = ("log_every", "save_every")
+"""Recipe fields that may change when a run continues: they change what is written, never the weights."""
+
+_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "safetensors")
+
+
+class RunMismatch(ValueError):
+    """The folder holds a run of another recipe or other data; the message names the difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a run is doing. ``stage`` counts ``done`` of ``total``; ``terms`` are the losses of the step just made."""
+
+    stage: str
+    done: int
+    total: int
+    terms: Mapping[str, float] = field(default_factory=dict)
+    lr: float = 0.0
+    seconds: float = 0.0
+    """Of the step just made."""
+
+
+Report = Callable[[Progress], None]
+
+
+class RunFolder:
+    """Reads and writes everything of a run but its tensors."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.latents = path / "latents"
+        self.model = path / "model"
+
+    @classmethod
+    def open(cls, path: Path, recipe: Recipe, data: Mapping[str, str], command: list[str]) -> "RunFolder":
+        """The run in ``path``, begun or continued. ``data`` names the data set and its content hash.
+
+        Raises:
+            RunMismatch: the folder holds a run of another recipe or other data.
+        """
+        run = cls(path)
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / "recipe.json").exists():
+            run._check(recipe, data)
+        else:
+            write_json(path / "run.json", _origin(data, command))
+            write_json(path / "recipe.json", recipe.to_dict())
+        return run
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trained model is in place (it is renamed there when whole)."""
+        return self.model.is_dir()
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Append one line to ``log.jsonl``."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def rewind_log(self, stage_index: int, step: int) -> None:
+        """Drop the lines after a checkpoint: those steps are made again."""
+        path = self.path / "log.jsonl"
+        if path.exists():
+            kept = [line for line in _whole_lines(path) if (line["stage_index"], line["step"]) <= (stage_index, step)]
+            write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _check(self, recipe: Recipe, data: Mapping[str, str]) -> None:
+        before = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
+        change = first_difference(before, recipe.to_dict())
+        if change:
+            raise RunMismatch(f"{self.path} holds a run of another recipe ({change}); choose another folder with -o")
+        data_before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
+        if data_before["content_hash"] != data["content_hash"]:
+            raise RunMismatch(
+                f"{self.path} holds a run on other data ({data_before['path']}, "
+                f"{data_before['content_hash'][:12]}, now {data['path']}, {data['content_hash'][:12]}); "
+                "choose another folder with -o"
+            )
+
+
+def first_difference(before: Any, after: Any, path: str = "") -> str | None:
+    """Name of the first field that differs between two recipes as data, with both values; None when equal."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before.keys() | after.keys():
+            here = f"{path}.{name}" if path else name
+            if here not in FREE_FIELDS:
+                change = first_difference(before.get(name), after.get(name), here)
+                if change:
+                    return change
+        return None
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        changes = (first_difference(a, b, f"{path}.{i}") for i, (a, b) in enumerate(zip(before, after, strict=True)))
+        return next((change for change in changes if change), None)
+    return None if before == after else f"{path}: was {before!r}, now {after!r}"
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON by way of a temporary name, so that a reader sees the old file or the new one."""
+    write_text(path, json.dumps(data, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text by way of a temporary name."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The log's lines; a last line cut short by a kill is left out."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
+def _origin(data: Mapping[str, str], command: list[str]) -> dict[str, Any]:
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "data": dict(data),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the source tree this package was imported from; None where it is no checkout."""
+    answer = (
+        subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+        if _has_git()
+        else None
+    )
+    return answer.stdout.strip() if answer is not None and answer.returncode == 0 else None
+
+
+def _has_git() -> bool:
+    import shutil
+
+    return shutil.which("git") is not None

@@ -1,0 +1,107 @@
+"""Which parameters a stage trains, and how many there are of each part.
+
+Counts come from the modules themselves, built on the meta device: nothing is allocated and nothing is written down.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from idol_model.model import IdolModel
+from idol_model.recipe import Recipe
+
+TEMPORAL, COUPLING = ".temporal", "coupling"
+"""Marks, in parameter names, of the temporal layers and of the attention between streams."""
+
+Named = list[tuple[str, nn.Parameter]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSelection:
+    """One stage before it runs: its length and the parameters it trains or leaves, by part."""
+
+    name: str
+    steps: int
+    batch_size: int
+    trained: dict[str, int]
+    frozen: dict[str, int]
+
+
+def meta_model(recipe: Recipe) -> IdolModel:
+    """The recipe's model without storage."""
+    with torch.device("meta"):
+        return IdolModel.from_recipe(recipe)
+
+
+def select(trainable: Named, frozen: tuple[str, ...]) -> Named:
+    """Let exactly those of ``trainable`` require gradients whose name contains none of ``frozen``; return them.
+
+    Raises:
+        ValueError: nothing is left to train.
+    """
+    chosen = [(name, parameter) for name, parameter in trainable if not any(part in name for part in frozen)]
+    if not chosen:
+        raise ValueError(f"frozen={list(frozen)} leaves nothing to train")
+    for _, parameter in trainable:
+        parameter.requires_grad_(False)
+    for _, parameter in chosen:
+        parameter.requires_grad_(True)
+    return chosen
+
+
+def part_counts(model: IdolModel) -> dict[str, int]:
+    """Parameters of each part of the model (its direct children)."""
+    return {name: count(child.named_parameters()) for name, child in model.named_children()}
+
+
+def paper_counts(model: IdolModel) -> dict[str, int]:
+    """The counts that the paper and its parent system report (Tab. 7; ``docs/conventions.md``).
+
+    ``unet_2d``: the U-Net without temporal layers, coupling and label. ``unet_3d``: with temporal layers.
+    ``pose_control``: the pose network with its temporal layers. ``together``: both. ``with_coupling``: and the
+    attention between the streams.
+    """
+    unet, pose = list(model.unet.named_parameters()), list(model.pose_control.named_parameters())
+    own = [(name, p) for name, p in unet if COUPLING not in name and not _is_ours(name)]
+    pose_own = [(name, p) for name, p in pose if not _is_ours(name)]
+    coupling = count((name, p) for name, p in unet if COUPLING in name)
+    together = count(own) + count(pose_own)
+    return {
+        "unet_2d": count((name, p) for name, p in own if TEMPORAL not in f".{name}"),
+        "unet_3d": count(own),
+        "pose_control": count(pose_own),
+        "together": together,
+        "with_coupling": together + coupling,
+    }
+
+
+def stage_selections(model: IdolModel, recipe: Recipe) -> list[StageSelection]:
+    """Trained and frozen counts of every stage of the recipe, in order."""
+    return [
+        StageSelection(
+            name=stage.name,
+            steps=stage.steps,
+            batch_size=stage.batch_size,
+            trained=_by_part(model, {id(p) for _, p in model.trainable(stage.frozen)}, wanted=True),
+            frozen=_by_part(model, {id(p) for _, p in model.trainable(stage.frozen)}, wanted=False),
+        )
+        for stage in recipe.stages
+    ]
+
+
+def count(parameters: Iterable[tuple[str, nn.Parameter]]) -> int:
+    """Numbers held by named parameters."""
+    return sum(parameter.numel() for _, parameter in parameters)
+
+
+def _is_ours(name: str) -> bool:
+    return "modality" in name
+
+
+def _by_part(model: IdolModel, trained: set[int], *, wanted: bool) -> dict[str, int]:
+    return {
+        name: count((key, p) for key, p in child.named_parameters() if (id(p) in trained) is wanted)
+        for name, child in model.named_children()
+    }

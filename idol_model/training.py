@@ -1,0 +1,120 @@
+"""`train`: a recipe and a prepared data set become a run folder with a trained model in it."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+
+from idol_model.codec_trainer import CodecPhase
+from idol_model.latents import LatentCache, LatentSource
+from idol_model.model import IdolModel
+from idol_model.phases import CacheSource, ClipSource, DiffusionPhase, TrainingClips
+from idol_model.recipe import Recipe, Stage
+from idol_model.run_state import Progress, Report, RunFolder
+from idol_model.trainer import Trainer
+from idol_prep.schema import Dataset
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def _silent(progress: Progress) -> None:
+    del progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """How a run is carried out; nothing here changes its result."""
+
+    device: Device = "auto"
+    report: Report = _silent
+    command: list[str] = field(default_factory=lambda: list(sys.argv))
+
+
+def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = None) -> Path:
+    """Train, or continue where the run in ``run`` stands; returns the folder of the finished model.
+
+    Raises:
+        RunMismatch: ``run`` belongs to another recipe or other data.
+        DataShortage: the data lacks what the recipe needs.
+        idol_prep.schema.DataError: ``data`` is not a prepared data set.
+    """
+    options = options or TrainOptions()
+    dataset = Dataset.open(data)
+    clips = TrainingClips.of(dataset)
+    accelerator = start_accelerator(recipe, options.device)
+    origin = {"path": str(data), "content_hash": dataset.content_hash}
+    folder = RunFolder.open(run, recipe, origin, options.command)
+    if not folder.finished:
+        torch.manual_seed(recipe.seed)
+        model = IdolModel.from_recipe(recipe)
+        _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
+    return folder.model
+
+
+def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
+    """Accelerate for one process on the device asked for.
+
+    Raises:
+        ValueError: the device is not there, cannot do the precision, or several processes were started.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: no GPU is visible; use --device cpu")
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    if on_cpu and recipe.precision == "fp16":
+        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
+    precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
+    accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
+    if accelerator.num_processes > 1:
+        raise ValueError(f"{accelerator.num_processes} processes were started: training runs in one; start it directly")
+    return accelerator
+
+
+class _Run:
+    """The phases of one recipe in their order."""
+
+    def __init__(
+        self, recipe: Recipe, model: IdolModel, clips: TrainingClips, trainer: Trainer, options: TrainOptions
+    ) -> None:
+        self.recipe, self.model, self.clips, self.trainer = recipe, model, clips, trainer
+        self._report = options.report
+        self._trainable = model.trainable()
+
+    def all(self) -> None:
+        """Every phase that is not done yet, then the finished model."""
+        if self.recipe.codec_stage is not None and not self.trainer.done(0):
+            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips))
+        for index, stage in enumerate(self.recipe.stages, 1):
+            if not self.trainer.done(index):
+                self.trainer.train(index, self._phase(stage))
+        self.model.eval()
+        save_model(self.model, self.recipe, self.trainer.run.model)
+
+    def _phase(self, stage: Stage) -> DiffusionPhase:
+        source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
+        return DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
+
+    def _cache(self) -> CacheSource:
+        source = LatentSource(dataset=self.clips.dataset, ids=self.clips.ids, data=self.recipe.data, model=self.model)
+        cache = LatentCache.open(
+            self.trainer.run.latents,
+            source,
+            lambda done, total: self._report(Progress(stage="latents", done=done, total=total)),
+        )
+        return CacheSource(cache, self.model)
+
+
+def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:
+    """Write the diffusers folder of a trained model, whole or not at all."""
+    from idol_model.pipeline import IdolPipeline
+
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    IdolPipeline.from_model(model, recipe).save_pretrained(temporary)
+    (temporary / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, folder)
