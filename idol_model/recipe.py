@@ -9,7 +9,8 @@ from idol_model.codecs import CodecConfig, KlCodecConfig
 from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ClipForegroundConfig, ForegroundConfig
 from idol_model.objective import ObjectiveConfig
-from idol_model.pose_control import PoseControlConfig
+from idol_model.pose_control import ControlNetConfig, PoseControlConfig
+from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 
 
@@ -75,12 +76,13 @@ class Recipe:
     name: str
     summary: str
     unet: UNetConfig = field(default_factory=UNetConfig)
-    pose_control: PoseControlConfig = field(default_factory=PoseControlConfig)
+    pose_control: PoseControlConfig = field(default_factory=ControlNetConfig)
     foreground: ForegroundConfig = field(default_factory=ClipForegroundConfig)
     codec: CodecConfig = field(default_factory=KlCodecConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     codec_stage: CodecStage | None = None
     stages: tuple[Stage, ...] = ()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
