@@ -5,6 +5,7 @@ from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ConvForegroundConfig
 from idol_model.pose_control import ControlNetConfig
 from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
+from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 
 _SIZES = {
@@ -29,6 +30,7 @@ def demo() -> Recipe:
         codec=ConvCodecConfig(latent_channels=8, width=48, depth=2),
         diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", min_snr=5.0),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
+        sampling=SamplingConfig(steps=20, guidance=1.5),
         codec_stage=CodecStage(steps=3000, batch_size=16, lr=1e-3, edge_weight=1.0),
         stages=(
             Stage(
