@@ -15,6 +15,9 @@ from idol_model.recipe import Recipe
 TEMPORAL, COUPLING = ".temporal", "coupling"
 """Marks, in parameter names, of the temporal layers and of the attention between streams."""
 
+ADDED = ("class_embedding", "conv_background")
+"""Marks of what the paper's counts leave out: the modality label and the background's input convolution."""
+
 Named = list[tuple[str, nn.Parameter]]
 
 
@@ -59,7 +62,7 @@ def part_counts(model: IdolModel) -> dict[str, int]:
 def paper_counts(model: IdolModel) -> dict[str, int]:
     """The counts that the paper and its parent system report (Tab. 7; ``docs/conventions.md``).
 
-    ``unet_2d``: the U-Net without temporal layers, coupling and label. ``unet_3d``: with temporal layers.
+    ``unet_2d``: the U-Net without temporal layers, coupling and `ADDED`. ``unet_3d``: with temporal layers.
     ``pose_control``: the pose network with its temporal layers. ``together``: both. ``with_coupling``: and the
     attention between the streams.
     """
@@ -97,7 +100,7 @@ def count(parameters: Iterable[tuple[str, nn.Parameter]]) -> int:
 
 
 def _is_ours(name: str) -> bool:
-    return "modality" in name
+    return any(mark in name for mark in ADDED)
 
 
 def _by_part(model: IdolModel, trained: set[int], *, wanted: bool) -> dict[str, int]:

@@ -1,0 +1,150 @@
+"""``idol train``: a recipe and prepared data become a model."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli import _defaults
+from cli._output import Bar, Output
+
+if TYPE_CHECKING:
+    from idol_model.recipe import Recipe
+    from idol_model.run_state import Progress
+
+_MILLION = 1e6
+_ROWS = {
+    "unet_2d": "2D U-Net",
+    "unet_3d": "3D U-Net (with temporal layers)",
+    "pose_control": "pose network (with temporal layers)",
+    "together": "3D U-Net and pose network",
+    "with_coupling": "and cross-modal attention",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``idol train``."""
+    app.command("train", help="Train a recipe on prepared data; run again to continue.")(_train)
+
+
+def _train(
+    recipe: Annotated[str, typer.Argument(help="A recipe; --list shows them.")] = "idol",
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="Prepared dataset [default: under ./data].")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder [default: runs/RECIPE].")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value; repeat it. For example --set seed=7.")
+    ] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show recipe, parameters and steps; do nothing.")] = False,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
+) -> None:
+    out = Output.of(json=as_json)
+    if list_recipes:
+        _list(out)
+        return
+    from idol_model import recipes
+
+    resolved = recipes.get(recipe).override(assignments or [])
+    if dry_run:
+        _plan(out, resolved)
+    else:
+        _run(out, resolved, _defaults.data(data), _defaults.run_folder(recipe, output), device)
+
+
+def _list(out: Output) -> None:
+    from idol_model import recipes
+
+    rows = [[name, recipes.get(name).summary] for name in recipes.names()]
+    out.table("Recipes", ["name", "what it is"], rows)
+    out.result({"recipes": [{"name": name, "summary": summary} for name, summary in rows]})
+
+
+def _plan(out: Output, recipe: "Recipe") -> None:
+    """What would be trained, counted on modules without storage."""
+    from idol_model import selection
+
+    model = selection.meta_model(recipe)
+    counts, parts = selection.paper_counts(model), selection.part_counts(model)
+    stages = selection.stage_selections(model, recipe)
+    out.table(
+        f"Parameters of {recipe.name}, in millions",
+        ["what", "million"],
+        [[label, f"{counts[key] / _MILLION:,.2f}"] for key, label in _ROWS.items()]
+        + [[f"all of {name}", f"{number / _MILLION:,.2f}"] for name, number in parts.items()],
+    )
+    out.table(
+        "Stages",
+        ["stage", "steps", "batch", "trained, million", "frozen, million"],
+        [
+            [stage.name, stage.steps, stage.batch_size, _millions(stage.trained), _millions(stage.frozen)]
+            for stage in stages
+        ],
+    )
+    out.result(
+        {
+            "recipe": recipe.to_dict(),
+            "parameters": counts,
+            "parameters_millions": {name: round(number / _MILLION, 2) for name, number in counts.items()},
+            "parts": parts,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "steps": stage.steps,
+                    "batch_size": stage.batch_size,
+                    "trained": stage.trained,
+                    "frozen": stage.frozen,
+                }
+                for stage in stages
+            ],
+        }
+    )
+
+
+def _millions(parts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number / _MILLION:,.2f}" for name, number in parts.items() if number) or "none"
+
+
+def _run(
+    out: Output, recipe: "Recipe", data: _defaults.Chosen, run: _defaults.Chosen, device: Literal["auto", "cpu", "cuda"]
+) -> None:
+    from idol_model.training import TrainOptions, train
+
+    _defaults.announce(out, recipe=f"{recipe.name} ({recipe.summary})", data=data, run=run)
+    with _StageBars(out) as bars:
+        model = train(recipe, data.path, run.path, TrainOptions(device=device, report=bars.show))
+    out.line(f"trained model: {model}")
+    out.result({"model": model, "run": run.path, "recipe": recipe.name, "last": bars.last})
+
+
+class _StageBars:
+    """One bar a stage, with its loss terms beside it."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._open = ExitStack()
+        self._stage = ""
+        self._bar: Bar | None = None
+        self.last: dict[str, Any] = {}
+
+    def __enter__(self) -> "_StageBars":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._open.__exit__(*exception)
+
+    def show(self, progress: "Progress") -> None:
+        """Called by the trainer after every step."""
+        if progress.stage != self._stage or self._bar is None:
+            self._open.close()
+            self._stage = progress.stage
+            self._bar = self._open.enter_context(self._out.progress(progress.total, progress.stage))
+        self._bar.update(progress.done, note=_note(progress))
+        self.last = {"stage": progress.stage, "step": progress.done, "terms": dict(progress.terms)}
+
+
+def _note(progress: "Progress") -> str:
+    terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
+    rate = f"{1 / progress.seconds:.2f} steps/s" if progress.seconds else ""
+    return f"{terms}  {rate}".strip()
