@@ -9,12 +9,12 @@ from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 
 _SIZES = {
-    "in_channels": 8,
-    "widths": (64, 128, 192),
+    "in_channels": 12,
+    "widths": (96, 128, 128),
     "depth": 1,
-    "attention": (True, True, True),
+    "attention": (False, True, True),
     "tokens": 128,
-    "heads": 4,
+    "heads": 2,
     "groups": 16,
 }
 
@@ -27,7 +27,7 @@ def demo() -> Recipe:
         unet=UNetConfig(**_SIZES),
         pose_control=ControlNetConfig(**_SIZES, hint_widths=(16, 32, 64, 96)),
         foreground=ConvForegroundConfig(tokens=128, width=64, depth=2, size=64, factor=8),
-        codec=ConvCodecConfig(latent_channels=8, width=48, depth=2),
+        codec=ConvCodecConfig(latent_channels=12, width=48, depth=2),
         diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", min_snr=5.0),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
         sampling=SamplingConfig(steps=20, guidance=1.5),

@@ -1,0 +1,73 @@
+"""Codecs and foreground encoders: shapes, scale, round trips."""
+
+import pytest
+import torch
+
+from idol_model import codecs, foreground
+from idol_model.codecs import ConvCodecConfig, KlCodecConfig
+from idol_model.foreground import ClipForegroundConfig, ConvForegroundConfig
+
+CODECS = [ConvCodecConfig(latent_channels=6, width=8, depth=1), KlCodecConfig(widths=(8, 8, 8, 8), depth=1, groups=4)]
+ENCODERS = [
+    ConvForegroundConfig(tokens=12, width=8, depth=1, size=32, factor=8),
+    ClipForegroundConfig(tokens=12, hidden=16, layers=1, heads=2, patch=8, size=32),
+]
+
+
+@pytest.mark.parametrize("config", CODECS, ids=lambda config: config.kind)
+def test_a_codec_keeps_its_promised_shapes_and_survives_saving(config, tmp_path) -> None:
+    codec = codecs.build(config).eval()
+    pictures = torch.rand(2, 3, 32, 48) * 2 - 1
+    with torch.no_grad():
+        latents = codec.encode(pictures)
+        assert latents.shape == (2, codec.latent_channels, 32 // codec.factor, 48 // codec.factor)
+        assert codec.decode(latents).shape == pictures.shape
+        assert torch.equal(latents, codec.encode(pictures))
+        codec.save_pretrained(tmp_path)
+        again = type(codec).from_pretrained(tmp_path).eval()
+        assert torch.allclose(again.encode(pictures), latents, atol=1e-5)
+
+
+def test_calibration_gives_unit_variance_and_keeps_the_pictures() -> None:
+    torch.manual_seed(0)
+    codec = codecs.build(ConvCodecConfig(latent_channels=6, width=8, depth=1))
+    pictures = torch.rand(8, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        before = codec.decode(codec.encode(pictures))
+        codec.calibrate(pictures)
+        latents = codec.encode(pictures)
+        assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(6), atol=1e-4)
+        assert torch.allclose(latents.mean(dim=(0, 2, 3)), torch.zeros(6), atol=1e-4)
+        assert torch.allclose(codec.decode(latents), before, atol=1e-4)
+
+
+def test_a_few_steps_of_codec_training_lower_its_loss() -> None:
+    torch.manual_seed(0)
+    codec = codecs.build(ConvCodecConfig(latent_channels=6, width=8, depth=1))
+    pictures = torch.rand(4, 3, 4, 4).repeat_interleave(8, 2).repeat_interleave(8, 3) * 2 - 1
+    optimizer = torch.optim.Adam(codec.parameters(), lr=3e-3)
+    seen = []
+    for _ in range(30):
+        terms = codec.loss(pictures, edge_weight=1.0)
+        optimizer.zero_grad()
+        terms["total"].backward()
+        optimizer.step()
+        seen.append(terms["absolute"].item())
+    assert seen[-1] < 0.5 * seen[0]
+
+
+@pytest.mark.parametrize("config", ENCODERS, ids=lambda config: config.kind)
+def test_a_foreground_encoder_gives_tokens_and_a_null(config, tmp_path) -> None:
+    encoder = foreground.build(config).eval()
+    pictures = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        tokens = encoder(pictures)
+        assert tokens.shape == (2, 17 if config.kind == "clip" else 16, 12)
+        assert torch.equal(encoder.null(pictures), encoder(torch.zeros_like(pictures)))
+        encoder.save_pretrained(tmp_path)
+        assert torch.allclose(type(encoder).from_pretrained(tmp_path).eval()(pictures), tokens, atol=1e-5)
+
+
+def test_clip_itself_is_never_trained() -> None:
+    encoder = foreground.build(ENCODERS[1])
+    assert [name for name, p in encoder.named_parameters() if p.requires_grad] == ["projection.weight"]

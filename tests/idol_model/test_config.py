@@ -1,0 +1,50 @@
+"""Recipes survive JSON, overrides are typed, and every mistake is named."""
+
+import json
+
+import pytest
+
+from idol_model import recipes
+from idol_model.config import ConfigError
+from idol_model.pose_control import NoPoseConfig
+from idol_model.recipe import Recipe
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipe_survives_json(name: str) -> None:
+    recipe = recipes.get(name)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_overrides_reach_every_depth_and_choose_classes() -> None:
+    recipe = recipes.get("debug").override(
+        ["seed=7", "stages.1.lr=2e-4", "unet.coupling=none", 'pose_control={"kind": "none"}', "objective.w_mo=0"]
+    )
+    assert (recipe.seed, recipe.stages[1].lr, recipe.unet.coupling) == (7, 2e-4, "none")
+    assert recipe.pose_control == NoPoseConfig()
+    assert recipe.objective.w_mo == 0.0
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("sed=7", "no field 'sed'"),
+        ("stages.9.steps=1", "no field '9'"),
+        ("seed=often", "seed: expected int, got 'often'"),
+        ("seed=true", "seed: expected int"),
+        ("unet.coupling=magic", "unet.coupling: 'magic' is not one of 'none', 'joint_spatial'"),
+        ('codec={"kind": "zip"}', "codec.kind: 'zip' is not one of"),
+        ("unet.widths=[16, 30]", "30 is not divisible by groups"),
+        ("diffusion.prediction=epsilon", "diffusion.prediction=v_prediction"),
+        ("data.person_depth=[0]", "expected 2 values, got 1"),
+        ("seed", "write field=value"),
+    ],
+)
+def test_a_wrong_override_names_field_value_and_fix(assignment: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("[", r"\[")):
+        recipes.get("debug").override([assignment])
+
+
+def test_an_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="choose from idol, demo, debug"):
+        recipes.get("idle")

@@ -1,0 +1,122 @@
+"""Eq. 2 and 7 on tiny real models, and the diffusion process they rest on."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from idol_model import recipes
+from idol_model.diffusion import Diffusion, DiffusionConfig
+from idol_model.model import IdolModel
+from idol_model.objective import JointDenoising, ObjectiveConfig, consistency_terms
+from idol_model.recipe import Recipe
+from idol_model.types import ClipBatch, LatentBatch
+
+
+def model_and_batch(recipe: Recipe, frames: int = 3) -> tuple[IdolModel, LatentBatch]:
+    torch.manual_seed(0)
+    model = IdolModel.from_recipe(recipe)
+    generator = torch.Generator().manual_seed(1)
+
+    def picture(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, 3, 32, 32, generator=generator) * 2 - 1
+
+    clips = 2
+    pictures = ClipBatch(
+        ("a", "b"),
+        picture(clips, frames),
+        picture(clips, frames),
+        picture(clips, frames),
+        picture(clips),
+        picture(clips),
+    )
+    return model, model.encode(pictures)
+
+
+def losses(recipe: Recipe, frames: int = 3):
+    model, batch = model_and_batch(recipe, frames)
+    objective = JointDenoising(recipe.objective, Diffusion(recipe.diffusion))
+    return model, objective(model, batch, torch.Generator().manual_seed(5))
+
+
+def test_the_total_is_the_weighted_sum_of_eq_7() -> None:
+    recipe = recipes.get("debug").override(["objective.w_mo=0.5", "objective.w_xattn=0.25"])
+    _, result = losses(recipe)
+    parts = result.parts
+    expected = parts["denoise"] + 0.5 * parts["motion"] + 0.25 * parts["xattn"]
+    assert result.total.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert parts["motion"] > 0
+    assert parts["xattn"] > 0
+
+
+def test_without_min_snr_the_denoising_loss_is_the_sum_of_both_streams() -> None:
+    recipe = recipes.get("debug").override(["diffusion.min_snr=null"])
+    parts = losses(recipe)[1].parts
+    assert parts["denoise"].item() == pytest.approx((parts["denoise_video"] + parts["denoise_depth"]).item(), rel=1e-6)
+
+
+def test_every_trained_part_gets_a_gradient_and_the_codec_none() -> None:
+    model, result = losses(recipes.get("debug"))
+    # Zero-initialised layers block what lies behind them, so give them weights first.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    _, batch = model_and_batch(recipes.get("debug"))
+    recipe = recipes.get("debug")
+    JointDenoising(recipe.objective, Diffusion(recipe.diffusion))(model, batch, torch.Generator()).total.backward()
+    silent = [name for name, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert silent == []
+    assert all(parameter.grad is None for parameter in model.codec.parameters())
+
+
+def test_the_same_generator_gives_the_same_loss() -> None:
+    recipe = recipes.get("debug")
+    assert losses(recipe)[1].total.item() == losses(recipe)[1].total.item()
+
+
+def test_motion_needs_two_frames_and_consistency_two_streams() -> None:
+    config = ObjectiveConfig()
+    assert [term.name for term in consistency_terms(config, streams=2, frames=8)] == ["xattn", "motion"]
+    assert [term.name for term in consistency_terms(config, streams=2, frames=1)] == ["xattn"]
+    assert consistency_terms(config, streams=1, frames=8) == []
+    assert consistency_terms(ObjectiveConfig(w_mo=0, w_xattn=0), streams=2, frames=8) == []
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_noising_and_target_agree_with_diffusers(prediction: str) -> None:
+    config = DiffusionConfig(prediction=prediction)  # type: ignore[arg-type]
+    z, eps = torch.randn(2, 2, 3, 3, 4, 4, 4).unbind(0)
+    t = torch.tensor([3, 500, 998])
+    scheduler, diffusion = config.scheduler(), Diffusion(config)
+    t_all = t[None, :, None].expand(2, 3, 3).flatten()
+    noised = scheduler.add_noise(z.flatten(0, 2), eps.flatten(0, 2), t_all)
+    assert torch.allclose(diffusion.noised(z, eps, t).flatten(0, 2), noised, atol=1e-6)
+    if prediction == "v_prediction":
+        from diffusers import DDPMScheduler
+
+        velocity = DDPMScheduler.from_config(scheduler.config).get_velocity(z.flatten(0, 2), eps.flatten(0, 2), t_all)
+        assert torch.allclose(diffusion.target(z, eps, t).flatten(0, 2), velocity, atol=1e-6)
+    else:
+        assert diffusion.target(z, eps, t) is eps
+
+
+def test_zero_terminal_snr_ends_in_pure_noise_and_min_snr_is_finite_there() -> None:
+    config = DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, min_snr=5.0)
+    diffusion = Diffusion(config)
+    signal, noise = diffusion.signal_and_noise(torch.tensor([999]))
+    assert signal.item() == pytest.approx(0, abs=1e-6)
+    assert noise.item() == pytest.approx(1)
+    weight = diffusion.weight(torch.tensor([0, 500, 999]))
+    assert weight.isfinite().all()
+    assert weight[0] == pytest.approx(5 / (1 / (1 - config.scheduler().alphas_cumprod[0]).item()), rel=1e-2)
+
+
+def test_stage_one_leaves_temporal_layers_alone() -> None:
+    """A model trained on single frames keeps its temporal layers at the identity (App. B: they are removed)."""
+    recipe = dataclasses.replace(recipes.get("debug"))
+    model, result = losses(recipe, frames=1)
+    result.total.backward()
+    temporal = [parameter for name, parameter in model.named_parameters() if ".temporal." in name]
+    assert temporal
+    assert all(parameter.grad is None for parameter in temporal)
