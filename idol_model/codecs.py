@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -54,7 +54,8 @@ class KlCodec(ModelMixin, ConfigMixin):
         own = self.sizes
         levels = len(own.widths)
         self.latent_channels, self.factor = own.latent_channels, 2 ** (levels - 1)
-        self.vae = AutoencoderKL(
+        # Through Any: diffusers annotates these arguments as one-element tuples.
+        self.vae: Any = cast(Any, AutoencoderKL)(
             down_block_types=("DownEncoderBlock2D",) * levels,
             up_block_types=("UpDecoderBlock2D",) * levels,
             block_out_channels=own.widths,

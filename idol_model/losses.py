@@ -54,9 +54,9 @@ def motion_consistency(video_BLPD: Tensor, depth_BLPD: Tensor, tau: float | None
         A scalar >= 0; 0 for streams that move alike. Gradients reach both streams.
     """
     _same_shape(video_BLPD, depth_BLPD)
-    tau = video_BLPD.shape[-1] ** -0.5 if tau is None else tau
-    video_BLPP = motion_field(cost_volume(video_BLPD.float()), tau)
-    depth_BLPP = motion_field(cost_volume(depth_BLPD.float()), tau)
+    heat = video_BLPD.shape[-1] ** -0.5 if tau is None else tau
+    video_BLPP = motion_field(cost_volume(video_BLPD.float()), heat)
+    depth_BLPP = motion_field(cost_volume(depth_BLPD.float()), heat)
     return functional.mse_loss(video_BLPP, depth_BLPP)
 
 

@@ -82,7 +82,8 @@ class JointDenoising:
         eps = torch.randn(z.shape, generator=generator).to(z)
         t_B = torch.randint(self.diffusion.config.train_steps, (clips,), generator=generator).to(z.device)
         terms = consistency_terms(self.config, streams, frames)
-        taps = Taps(*(term.taps for term in terms))
+        wanted: list[Kind] = [term.taps for term in terms]
+        taps = Taps(*wanted)
         prediction = model(
             self.diffusion.noised(z, eps, t_B),
             t_B,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from idol_model.config import from_dict, to_dict
 from idol_model.pose_control.control import Control
 from idol_model.unet.coupling import NoCoupling
-from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
+from idol_model.unet.encoder import EncoderConfig, EncoderParts, build_encoder, embed, run_encoder
 from idol_model.unet.signal import Signal, fold
 
 
@@ -27,7 +27,7 @@ class ControlNetConfig(EncoderConfig):
     hint_widths: tuple[int, ...] = (16, 32, 96, 256)
 
 
-class PoseControlNet(ModelMixin, ConfigMixin):
+class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
     """Reads the noisy latents and the pose; parameter names are those of `diffusers.ControlNetModel`."""
 
     @register_to_config

@@ -1,9 +1,9 @@
 """Cross-attention between picture and condition tokens, and what becomes of its maps (Eq. 6, Tab. 8)."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from diffusers.models.attention_processor import Attention
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from idol_model.types import Layout
@@ -37,15 +37,16 @@ class IndependentMaps:
 def maps(attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
     """The explicit softmax map [N, K, P, T] and the values [N, K, T, D/K] of one cross-attention."""
     query_NKPD = _heads(attention, attention.to_q(x_NPD))
-    key_NKTD = _heads(attention, attention.to_k(tokens_NTD))
-    value_NKTD = _heads(attention, attention.to_v(tokens_NTD))
+    key_NKTD, value_NKTD = (
+        _heads(attention, cast(nn.Linear, to)(tokens_NTD)) for to in (attention.to_k, attention.to_v)
+    )
     map_NKPT = functional.softmax(query_NKPD @ key_NKTD.transpose(-1, -2) * attention.scale, dim=-1)
     return map_NKPT, value_NKTD
 
 
 def output(attention: Attention, y_NKPD: Tensor) -> Tensor:
     """Heads merged and projected: [N, K, P, D/K] -> [N, P, D]."""
-    to_out, dropout = attention.to_out
+    to_out, dropout = cast(nn.ModuleList, attention.to_out)
     return dropout(to_out(y_NKPD.transpose(1, 2).flatten(2)))
 
 

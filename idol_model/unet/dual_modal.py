@@ -13,7 +13,7 @@ from torch.nn import functional
 from idol_model.config import from_dict, to_dict
 from idol_model.pose_control.control import NO_CONTROL, Control
 from idol_model.unet.coupling import COUPLING, CouplingKind
-from idol_model.unet.encoder import EncoderConfig, build_encoder, embed, run_encoder
+from idol_model.unet.encoder import EncoderConfig, EncoderParts, build_encoder, embed, run_encoder
 from idol_model.unet.signal import Signal, fold, over_pictures, unfold
 from idol_model.unet.stages import UpStage
 from idol_model.unet.taps import NO_TAPS, Taps
@@ -26,7 +26,7 @@ class UNetConfig(EncoderConfig):
     coupling: CouplingKind = "joint_spatial"
 
 
-class DualModalUNet(ModelMixin, ConfigMixin):
+class DualModalUNet(ModelMixin, ConfigMixin, EncoderParts):
     """Predicts the noise (or velocity) of all streams at once; below the fold nothing knows what a stream is.
 
     Parameter names are those of `diffusers.UNet2DConditionModel`; the additions are ``temporal``, ``coupling`` and

@@ -57,7 +57,18 @@ class EncoderConfig:
         )
 
 
-def build_encoder(net: nn.Module, config: EncoderConfig, coupler: Coupler) -> None:
+class EncoderParts:
+    """The attributes that `build_encoder` gives a network."""
+
+    conv_in: nn.Conv2d
+    time_proj: Timesteps
+    time_embedding: TimestepEmbedding
+    class_embedding: StreamLabel | NoLabel
+    down_blocks: nn.ModuleList
+    mid_block: MidStage
+
+
+def build_encoder(net: EncoderParts, config: EncoderConfig, coupler: Coupler) -> None:
     """Give ``net`` the encoder's parts under diffusers' names, so that both networks read the same weights."""
     spec, widths = config.spec, config.widths
     net.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
@@ -80,14 +91,14 @@ def build_encoder(net: nn.Module, config: EncoderConfig, coupler: Coupler) -> No
     net.mid_block = MidStage(spec, widths[-1])
 
 
-def embed(net: nn.Module, t_B: Tensor, tokens_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def embed(net: EncoderParts, t_B: Tensor, tokens_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """Time and modality embedding [N, E] and the tokens of every picture [N, T, D]."""
     embedding_BE = net.time_embedding(net.time_proj(t_B).to(tokens_BTD.dtype))
     embedding_ND = net.class_embedding.add(over_pictures(embedding_BE, layout), layout)
     return embedding_ND, over_pictures(tokens_BTD, layout)
 
 
-def run_encoder(net: nn.Module, x_NCHW: Tensor, signal: Signal) -> tuple[Tensor, list[Tensor]]:
+def run_encoder(net: EncoderParts, x_NCHW: Tensor, signal: Signal) -> tuple[Tensor, list[Tensor]]:
     """From the first features to the mid stage's output and the skips, in the order they arose."""
     skips = [x_NCHW]
     for stage in net.down_blocks:

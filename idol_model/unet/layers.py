@@ -40,12 +40,12 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, spec: LayerSpec, channels: int) -> None:
         super().__init__()
-        size = {"heads": spec.heads, "dim_head": channels // spec.heads}
+        head = channels // spec.heads
         self.norm1 = nn.LayerNorm(channels)
-        self.attn1 = Attention(channels, **size)
+        self.attn1 = Attention(channels, heads=spec.heads, dim_head=head)
         self.temporal = spec.temporal.attention(channels, spec.heads)
         self.norm2 = nn.LayerNorm(channels)
-        self.attn2 = Attention(channels, cross_attention_dim=spec.tokens, **size)
+        self.attn2 = Attention(channels, cross_attention_dim=spec.tokens, heads=spec.heads, dim_head=head)
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels, activation_fn="geglu")
         self._cross_maps: CrossMaps = spec.cross_maps

@@ -96,8 +96,9 @@ class TemporalAttention(nn.Module):
 
 def zero_output(attention: Attention) -> Attention:
     """The same attention with its output projection set to zero: the identity behind a residual."""
-    for parameter in attention.to_out.parameters():
-        nn.init.zeros_(parameter)
+    for name, parameter in attention.named_parameters():
+        if name.startswith("to_out."):
+            nn.init.zeros_(parameter)
     return attention
 
 

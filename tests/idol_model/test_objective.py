@@ -56,13 +56,12 @@ def test_without_min_snr_the_denoising_loss_is_the_sum_of_both_streams() -> None
 
 
 def test_every_trained_part_gets_a_gradient_and_the_codec_none() -> None:
-    model, result = losses(recipes.get("debug"))
+    model, batch = model_and_batch(recipes.get("debug"))
     # Zero-initialised layers block what lies behind them, so give them weights first.
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
                 parameter.normal_(std=0.1)
-    _, batch = model_and_batch(recipes.get("debug"))
     recipe = recipes.get("debug")
     JointDenoising(recipe.objective, Diffusion(recipe.diffusion))(model, batch, torch.Generator()).total.backward()
     silent = [name for name, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
