@@ -185,7 +185,7 @@ def ahead(batch: Any, begin: int, end: int) -> Iterator[tuple[int, Any]]:
 def _optimizer(phase: Phase) -> torch.optim.AdamW:
     stage = phase.stage
     parameters = [parameter for _, parameter in phase.parameters]
-    return torch.optim.AdamW(parameters, lr=stage.lr, betas=stage.betas, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW(parameters, lr=stage.lr, betas=stage.betas, weight_decay=stage.weight_decay, fused=True)
 
 
 def _optimizer_tensors(phase: Phase, optimizer: Any) -> dict[str, Tensor]:
@@ -202,6 +202,4 @@ def _load_optimizer(phase: Phase, optimizer: torch.optim.AdamW, tensors: dict[st
     named = dict(phase.parameters)
     for key, tensor in tensors.items():
         name, _, field = key.rpartition("/")
-        parameter = named[name]
-        device = torch.device("cpu") if field == "step" else parameter.device
-        optimizer.state[parameter][field] = tensor.to(device)
+        optimizer.state[named[name]][field] = tensor.to(named[name].device)
