@@ -1,0 +1,35 @@
+"""``idol --help`` answers at once, and says what there is."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "numpy", "av", "diffusers", "transformers", "pyarrow", "scipy", "PIL", "mediapipe")
+
+_LOADED = f"""
+import sys
+from typer.testing import CliRunner
+from cli.main import build_app
+for arguments in (["--help"], *[[name, "--help"] for name in ("prep", "train", "generate", "bench", "demo", "doctor")]):
+    outcome = CliRunner().invoke(build_app(), arguments)
+    assert outcome.exit_code == 0, (arguments, outcome.output)
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def test_help_of_every_command_loads_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", _LOADED], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_takes_a_third_of_a_second() -> None:
+    """The best of a few: other work on the machine can only slow it down."""
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.3
