@@ -1,5 +1,7 @@
 """``idol train``: a recipe and prepared data become a model."""
 
+import dataclasses
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -68,6 +70,7 @@ def _plan(out: Output, recipe: "Recipe") -> None:
     model = selection.meta_model(recipe)
     counts, parts = selection.paper_counts(model), selection.part_counts(model)
     stages = selection.stage_selections(model, recipe)
+    out.line(json.dumps(recipe.to_dict(), indent=2))
     out.table(
         f"Parameters of {recipe.name}, in millions",
         ["what", "million"],
@@ -77,10 +80,7 @@ def _plan(out: Output, recipe: "Recipe") -> None:
     out.table(
         "Stages",
         ["stage", "steps", "batch", "trained, million", "frozen, million"],
-        [
-            [stage.name, stage.steps, stage.batch_size, _millions(stage.trained), _millions(stage.frozen)]
-            for stage in stages
-        ],
+        [[plan.name, plan.steps, plan.batch_size, _millions(plan.trained), _millions(plan.frozen)] for plan in stages],
     )
     out.result(
         {
@@ -88,16 +88,7 @@ def _plan(out: Output, recipe: "Recipe") -> None:
             "parameters": counts,
             "parameters_millions": {name: round(number / _MILLION, 2) for name, number in counts.items()},
             "parts": parts,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "steps": stage.steps,
-                    "batch_size": stage.batch_size,
-                    "trained": stage.trained,
-                    "frozen": stage.frozen,
-                }
-                for stage in stages
-            ],
+            "stages": [dataclasses.asdict(stage) for stage in stages],
         }
     )
 

@@ -24,10 +24,20 @@ from idol_prep.schema import Dataset
 class Phase(Protocol):
     """One stretch of training with an optimiser of its own."""
 
-    stage: Stage
-    module: nn.Module
-    """Called as ``module(batch, generator) -> Losses``; one module, so that engines can wrap the whole step."""
-    parameters: selection.Named
+    @property
+    def stage(self) -> Stage:
+        """Length and rates."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """Called as ``module(batch, generator) -> Losses``: one module, so that an engine can wrap the whole step."""
+        ...
+
+    @property
+    def parameters(self) -> selection.Named:
+        """What the optimiser moves, by name."""
+        ...
 
     def batch(self, step: int) -> Any:
         """The batch of a step, on the CPU."""

@@ -7,6 +7,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -151,18 +152,9 @@ def _origin(data: Mapping[str, str], command: list[str]) -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """Commit of the source tree this package was imported from; None where it is no checkout."""
-    answer = (
-        subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-        if _has_git()
-        else None
-    )
-    return answer.stdout.strip() if answer is not None and answer.returncode == 0 else None
-
-
-def _has_git() -> bool:
-    import shutil
-
-    return shutil.which("git") is not None
+    """Commit of the source tree this package was imported from; None where there is no checkout, or no git."""
+    if shutil.which("git") is None:
+        return None
+    here = Path(__file__).parent
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else None

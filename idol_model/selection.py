@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from idol_model.model import IdolModel
-from idol_model.recipe import Recipe
+from idol_model.recipe import CodecStage, Recipe, Stage
 
 TEMPORAL, COUPLING = ".temporal", "coupling"
 """Marks, in parameter names, of the temporal layers and of the attention between streams."""
@@ -81,17 +81,15 @@ def paper_counts(model: IdolModel) -> dict[str, int]:
 
 
 def stage_selections(model: IdolModel, recipe: Recipe) -> list[StageSelection]:
-    """Trained and frozen counts of every stage of the recipe, in order."""
-    return [
-        StageSelection(
-            name=stage.name,
-            steps=stage.steps,
-            batch_size=stage.batch_size,
-            trained=_by_part(model, {id(p) for _, p in model.trainable(stage.frozen)}, wanted=True),
-            frozen=_by_part(model, {id(p) for _, p in model.trainable(stage.frozen)}, wanted=False),
-        )
-        for stage in recipe.stages
-    ]
+    """Trained and frozen counts of every stretch of the run, the codec's own training first where there is one."""
+    selections = []
+    if recipe.codec_stage is not None:
+        codec = {id(parameter) for parameter in model.codec.parameters()}
+        selections.append(_selection(model, codec, recipe.codec_stage, "codec"))
+    for stage in recipe.stages:
+        trained = {id(parameter) for _, parameter in model.trainable(stage.frozen)}
+        selections.append(_selection(model, trained, stage, stage.name))
+    return selections
 
 
 def count(parameters: Iterable[tuple[str, nn.Parameter]]) -> int:
@@ -101,6 +99,16 @@ def count(parameters: Iterable[tuple[str, nn.Parameter]]) -> int:
 
 def _is_ours(name: str) -> bool:
     return any(mark in name for mark in ADDED)
+
+
+def _selection(model: IdolModel, trained: set[int], stage: Stage | CodecStage, name: str) -> StageSelection:
+    return StageSelection(
+        name=name,
+        steps=stage.steps,
+        batch_size=stage.batch_size,
+        trained=_by_part(model, trained, wanted=True),
+        frozen=_by_part(model, trained, wanted=False),
+    )
 
 
 def _by_part(model: IdolModel, trained: set[int], *, wanted: bool) -> dict[str, int]:

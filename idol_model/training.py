@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 
+from idol_model import initial_weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
@@ -42,17 +43,20 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     Raises:
         RunMismatch: ``run`` belongs to another recipe or other data.
         DataShortage: the data lacks what the recipe needs.
+        FileNotFoundError: the pre-trained weights of the recipe are not on this machine.
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
     """
     options = options or TrainOptions()
     dataset = Dataset.open(data)
     clips = TrainingClips.of(dataset)
+    initial_weights.check_present(recipe)
     accelerator = start_accelerator(recipe, options.device)
     origin = {"path": str(data), "content_hash": dataset.content_hash}
     folder = RunFolder.open(run, recipe, origin, options.command)
     if not folder.finished:
         torch.manual_seed(recipe.seed)
         model = IdolModel.from_recipe(recipe)
+        initial_weights.start_from(recipe, model)
         _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
 
