@@ -61,9 +61,7 @@ class Denoiser:
     The pose picture is read once, and each step costs one call of the pose network and one of the U-Net.
     """
 
-    def __init__(
-        self, unet: DualModalUNet, pose_control: PoseControl, conditions: Conditions, guidance: float
-    ) -> None:
+    def __init__(self, unet: DualModalUNet, pose_control: PoseControl, conditions: Conditions, guidance: float) -> None:
         self._unet, self._pose_control, self._guidance = unet, pose_control, guidance
         halves = 1 if guidance == 1.0 else 2
         tokens = (conditions.tokens.given_BTD, conditions.tokens.null_BTD)[:halves]
@@ -97,16 +95,10 @@ class Start:
     known_SBLCHW: Tensor | None = None
 
     @classmethod
-    def of(
-        cls, seed: int, frames: range, shape_SCHW: tuple[int, ...], known_SBLCHW: Tensor | None = None
-    ) -> "Start":
-        """Seeded noise of the video's frames number ``frames``, on the device of the known latents."""
-        noise = frame_noise(seed, frames, shape_SCHW)
-        if known_SBLCHW is not None:
-            noise = noise.to(known_SBLCHW)
-        return cls(
-            noise_SBLCHW=noise, generator=_generator(seed, frames.start, 1), known_SBLCHW=known_SBLCHW
-        )
+    def of(cls, seed: int, frames: range, shape_SCHW: tuple[int, ...], like: Tensor) -> "Start":
+        """Seeded noise of the video's frames number ``frames``, on the device and in the type of ``like``."""
+        noise = frame_noise(seed, frames, shape_SCHW).to(like)
+        return cls(noise_SBLCHW=noise, generator=_generator(seed, frames.start, 1))
 
 
 def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...]) -> Tensor:
@@ -120,9 +112,7 @@ def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...]) -> Tensor
 
 
 @torch.no_grad()
-def denoise(
-    denoiser: Denoiser, scheduler: Any, start: Start, steps: int, on_step: OnStep | None = None
-) -> Tensor:
+def denoise(denoiser: Denoiser, scheduler: Any, start: Start, steps: int, on_step: OnStep | None = None) -> Tensor:
     """From noise to latents [S, B, L, C, H, W], in ``steps`` steps of ``scheduler`` (any of diffusers').
 
     Known first frames are set, before every step, to themselves at that step's noise level; the rest of the window

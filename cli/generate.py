@@ -1,0 +1,184 @@
+"""``idol generate``: a person, a background and poses become a video and its depth."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli import _defaults
+from cli._output import Output
+
+if TYPE_CHECKING:
+    from cli._pose_frames import Poses
+    from idol_model.pipeline import IdolPipeline
+    from idol_model.samples import SampleInfo
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``idol generate``."""
+    app.command("generate", help="Generate a video and its depth from a person, a background and poses.")(_generate)
+
+
+def _generate(
+    fg: Annotated[Path, typer.Argument(metavar="FG", help="The person: a picture, with alpha or not.")],
+    bg: Annotated[Path, typer.Argument(metavar="BG", help="The background: any picture.")],
+    poses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="POSES",
+            help="Pose pictures, a pose video, OpenPose JSON files, a prepared clip, or a video of a person.",
+        ),
+    ],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Sample folder [default: out/POSES].")] = None,
+    ckpt: Annotated[str | None, typer.Option(help="Checkpoint folder or hub id [default: the shipped one].")] = None,
+    mask: Annotated[Path | None, typer.Option(help="The person's mask, white on black.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides all random numbers.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: the recipe's].")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many poses.")] = None,
+    export: Annotated[str, typer.Option(help="What to add: viewer, ply, or both with a comma.")] = "",
+    poses_are: Annotated[
+        Literal["auto", "maps", "video"], typer.Option(help="Whether POSES shows drawn poses or a person.")
+    ] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a sample that is already there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
+) -> None:
+    """Read everything first, so that what is wrong shows before the work."""
+    out = Output.of(json=as_json)
+    for path, what in ((fg, "picture of the person"), (bg, "background picture"), (poses, "file or folder of poses")):
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such {what}")
+    exports = _exports(export)
+    target, checkpoint = _target(poses, output, overwrite), _defaults.checkpoint(ckpt)
+    where = _device(device)
+    _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
+    pipe, record = _load(checkpoint.path, where)
+    inputs = _read_inputs(out, (fg, mask, bg, poses), pipe.size, poses_are)
+    sequence: Poses = inputs["poses"].first(frames)
+    info = _info(pipe, record, target.path.name, sequence.fps, {"seed": seed, "steps": steps, "guidance": guidance})
+    result = _run(out, pipe, inputs | {"poses": sequence}, info, (target.path, exports))
+    _report(out, target.path, result, exports)
+
+
+def _exports(text: str) -> list[str]:
+    """The names in ``--export``, known ones only."""
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    if wanted:
+        from idol_model.render import EXPORTS
+
+        unknown = [name for name in wanted if name not in EXPORTS]
+        if unknown:
+            raise ValueError(f"--export {unknown[0]}: unknown; choose from {', '.join(EXPORTS)}")
+    return wanted
+
+
+def _target(poses: Path, named: Path | None, overwrite: bool) -> _defaults.Chosen:
+    """The folder to write: the named one, or the default with the first free number."""
+    target = _defaults.sample_folder(poses, named)
+    if named is None and not overwrite:
+        base, number = target.path, 2
+        while target.path.exists():
+            target = _defaults.Chosen(base.with_name(f"{base.name}-{number}"), "default, next free number")
+            number += 1
+    if not target.path.exists() or (target.path.is_dir() and not any(target.path.iterdir())):
+        return target
+    if not (target.path / "sample.json").is_file():
+        raise FileExistsError(f"{target.path}: exists and is no sample; choose another folder with -o")
+    if not overwrite:
+        raise FileExistsError(
+            f"{target.path}: holds a sample already; choose another folder with -o, or add --overwrite"
+        )
+    return target
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here; run `idol doctor`, or use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
+
+
+def _load(checkpoint: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
+    """The pipeline, and what the sample's record says of its checkpoint."""
+    from diffusers.utils import logging
+
+    from idol_model import loading
+    from idol_model.pipeline import IdolPipeline
+    from idol_model.provenance import checkpoint_hash
+
+    logging.disable_progress_bar()
+    folder = loading.resolve(checkpoint)
+    pipe = IdolPipeline.from_pretrained(folder).to(device)
+    return pipe, {"path": str(checkpoint), "sha256": checkpoint_hash(folder)}
+
+
+def _read_inputs(
+    out: Output, paths: "tuple[Path, Path | None, Path, Path]", size: int, poses_are: Any
+) -> dict[str, Any]:
+    from cli import _pictures, _poses
+
+    fg, mask, bg, poses = paths
+    inputs = {
+        "foreground": _pictures.foreground(fg, mask, out),
+        "background": _pictures.read_rgba(bg),
+        "poses": _poses.open_poses(poses, size, poses_are, out),
+    }
+    sequence = inputs["poses"]
+    out.note(f"            {sequence.frames} frames of {sequence.kind}; the model sees {sequence.view}")
+    if sequence.empty:
+        out.warn(f"{poses}: no person in {sequence.empty} of {sequence.frames} frames; they are generated all the same")
+    return inputs
+
+
+def _info(
+    pipe: "IdolPipeline", checkpoint: dict[str, str], name: str, fps: float, settings: dict[str, Any]
+) -> "SampleInfo":
+    from idol_model.samples import SampleInfo
+
+    return SampleInfo.of(pipe, checkpoint, id=name, fps=fps, **settings)
+
+
+def _run(
+    out: Output,
+    pipe: "IdolPipeline",
+    inputs: dict[str, Any],
+    info: "SampleInfo",
+    target: tuple[Path, list[str]],
+) -> dict[str, Any]:
+    """Generate into the sample folder, window by window; nothing is left behind when it is stopped."""
+    from idol_model.render import export
+    from idol_model.samples import SampleWriter
+
+    folder, exports = target
+    out.note(f"sampling    {info.steps} steps, guidance {info.guidance:g}, seed {info.seed}")
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        writer = stack.enter_context(SampleWriter(folder, info))
+        windows = pipe.plan.windows(inputs["poses"].frames)
+        bar = stack.enter_context(out.progress(windows * info.steps, "generating"))
+        pieces = pipe.stream(
+            **inputs,
+            seed=info.seed,
+            num_inference_steps=info.steps,
+            guidance_scale=info.guidance,
+            on_step=lambda at: bar.update(at.window * at.steps + at.step),
+        )
+        for piece in pieces:
+            writer.append(piece)
+        seconds = time.perf_counter() - began
+        timings = {"seconds": round(seconds, 3), "seconds_per_frame": round(seconds / writer.frames, 4)}
+        return writer.finish(timings, then=lambda path: [export(path, kind) for kind in exports])
+
+
+def _report(out: Output, folder: Path, record: dict[str, Any], exports: list[str]) -> None:
+    seconds = record["timings"]["seconds"]
+    out.note(f"{record['frames']} frames of video and depth in {seconds:.1f} s")
+    files = ["video.mp4", "depth.mp4", "frames.mkv", "depth.mkv"]
+    files += [{"viewer": "viewer.html", "ply": "ply"}[kind] for kind in exports]
+    for name in files:
+        out.line(str(folder / name))
+    out.result({"sample": folder, "files": files, **record})

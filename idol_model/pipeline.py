@@ -1,0 +1,257 @@
+"""IDOL as a diffusers pipeline: a person, a background and poses become a video and its depth, pixel by pixel."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idol_model import loading, long_video, pictures, sampling
+from idol_model.codecs import Codec
+from idol_model.foreground import Foreground
+from idol_model.model import IdolModel
+from idol_model.picture_input import Picture, PictureError, as_rgba
+from idol_model.pose_control import PoseControl
+from idol_model.recipe import Recipe
+from idol_model.types import DEPTH, VIDEO
+from idol_model.unet import DualModalUNet
+from idol_prep import colormap
+
+POLARITY: dict[str, Literal["distance", "inverse"]] = {"hot": "distance", "gray": "inverse"}
+"""Which end of the depth is near, by colormap (Sec. 4): hot is HDNet's distance (0 near), gray MiDaS's (1 near)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdolOutput:
+    """A video and its depth, L frames each, aligned pixel by pixel.
+
+    video, depth_rgb: uint8 [L, H, W, 3]. depth: float32 [L, H, W] in [0, 1], read back from depth_rgb; `POLARITY` of
+    the recipe's colormap says which end is near. confidence: float32 [L, H, W], 1 where depth_rgb lies on the colormap,
+    less by the RGB distance from it (in parts of 255), 0 at least.
+    """
+
+    video: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    depth_rgb: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Iterable["IdolOutput"]) -> "IdolOutput":
+        """One output of consecutive ones."""
+        listed = list(parts)
+        return cls(**{name: np.concatenate([getattr(part, name) for part in listed]) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where generation stands: ``step`` of ``steps`` of window number ``window`` (from 0) are done."""
+
+    window: int
+    step: int
+    steps: int
+
+
+OnStep = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Request:
+    """What all windows of one video have in common."""
+
+    tokens: sampling.Tokens
+    background_BCHW: Tensor
+    seed: int
+    steps: int
+    guidance: float
+    on_step: OnStep | None
+
+    def teller(self, window: int) -> sampling.OnStep | None:
+        """`sampling.OnStep` for window number ``window``."""
+        tell = self.on_step
+        return tell and (lambda step, steps: tell(Progress(window=window, step=step, steps=steps)))
+
+
+class IdolPipeline(DiffusionPipeline):
+    """Generates with a trained model.
+
+    >>> pipe = IdolPipeline.from_pretrained(idol_model.checkpoint.shipped())
+    >>> out = pipe(foreground=person_rgba, background=picture, poses=poses)  # poses: uint8 [L, H, W, 3]
+    >>> out.video.shape, out.depth.shape
+    """
+
+    model_cpu_offload_seq = "foreground->pose_control->unet->codec"
+
+    def __init__(
+        self,
+        unet: DualModalUNet,
+        pose_control: PoseControl,
+        codec: Codec,
+        foreground: Foreground,
+        scheduler: Any,
+        recipe: Recipe | None = None,
+    ) -> None:
+        super().__init__()
+        if recipe is None:
+            raise ValueError("recipe: missing; load with IdolPipeline.from_pretrained, or build with from_model")
+        self.register_modules(
+            unet=unet, pose_control=pose_control, codec=codec, foreground=foreground, scheduler=scheduler
+        )
+        self.recipe = recipe
+
+    @classmethod
+    def from_model(cls, model: IdolModel, recipe: Recipe) -> "IdolPipeline":
+        """The pipeline around a model in memory; it shares the model's networks."""
+        return cls(
+            unet=model.unet,
+            pose_control=model.pose_control,
+            codec=model.codec,
+            foreground=model.foreground,
+            scheduler=recipe.diffusion.scheduler(),
+            recipe=recipe,
+        )
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> Self:
+        """Load a checkpoint folder or hub id; ``kwargs`` are those of `DiffusionPipeline.from_pretrained`.
+
+        Raises:
+            FileNotFoundError: no such folder, and no such hub id.
+            idol_model.loading.CheckpointError: not an IDOL checkpoint, or weights missing, unexpected or misshapen.
+        """
+        folder = loading.resolve(os.fspath(pretrained_model_name_or_path))
+        return super().from_pretrained(str(folder), recipe=loading.check(folder), **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Write the diffusers folder and ``recipe.json`` in it; ``kwargs`` are diffusers'."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = json.dumps(self.recipe.to_dict(), indent=2)
+        (folder / loading.RECIPE).write_text(recipe + "\n", encoding="utf-8")
+        super().save_pretrained(str(folder), *args, **kwargs)
+
+    @property
+    def size(self) -> int:
+        """Side of the square pictures, in pixels."""
+        return self.recipe.data.size
+
+    @property
+    def plan(self) -> long_video.OverlapPlan:
+        """How videos longer than one window are cut."""
+        frames = max((stage.frames for stage in self.recipe.stages), default=8)
+        return long_video.OverlapPlan(frames=frames, overlap=min(self.recipe.sampling.overlap, frames - 1))
+
+    def __call__(
+        self, foreground: Picture, background: Picture, poses: Iterable[NDArray[np.uint8]], **settings: Any
+    ) -> IdolOutput:
+        """The whole video at once; arguments as in `stream`."""
+        return IdolOutput.joined(self.stream(foreground, background, poses, **settings))
+
+    def stream(
+        self,
+        foreground: Picture,
+        background: Picture,
+        poses: Iterable[NDArray[np.uint8]],
+        *,
+        seed: int = 0,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        on_step: OnStep | None = None,
+    ) -> Iterator[IdolOutput]:
+        """Yield the video in pieces as they are ready; memory does not grow with its length.
+
+        The same arguments on the same machine give the same bytes.
+
+        Args:
+            foreground: the person; alpha says which pixels are the person's (without alpha, all are).
+            background: any picture; its centred square is used, transparent pixels are for the model to fill.
+            poses: rendered poses (`idol_prep.pose.render`), uint8 [L, S, S, 3] or any iterable of such squares; read as
+                needed, resized to the model's size. As many frames come out.
+            seed: decides all random numbers; 0 or more.
+            num_inference_steps: denoising steps; the recipe's by default.
+            guidance_scale: classifier-free guidance on the foreground, 1 is none; the recipe's by default.
+            on_step: called after each denoising step.
+
+        Raises:
+            idol_model.picture_input.PictureError: a picture that cannot be used, a pose that is not square.
+            ValueError: nobody in the foreground, no poses, a setting out of range.
+        """
+        if self.recipe.unet.streams < 2:
+            raise ValueError(f"recipe {self.recipe.name}: has one stream and makes no depth; use one with two streams")
+        default = self.recipe.sampling
+        tokens, background_BCHW = self._conditions(as_rgba(foreground), as_rgba(background))
+        request = _Request(
+            tokens=tokens,
+            background_BCHW=background_BCHW,
+            seed=seed,
+            steps=default.steps if num_inference_steps is None else num_inference_steps,
+            guidance=default.guidance if guidance_scale is None else guidance_scale,
+            on_step=on_step,
+        )
+        fitted = (self._pose(pose) for pose in poses)
+        return self._decoded(long_video.generate(fitted, self.plan, partial(self._window, request)))
+
+    def _window(self, request: "_Request", numbers: range, poses_LCHW: Tensor, known_SBLCHW: Tensor | None) -> Tensor:
+        """The latents of one window."""
+        conditions = sampling.Conditions(
+            tokens=request.tokens,
+            background_BCHW=request.background_BCHW,
+            pose_BLCHW=self._sent(poses_LCHW[None]),
+        )
+        denoiser = sampling.Denoiser(self.unet, self.pose_control, conditions, request.guidance)
+        shape_SCHW = (self.recipe.unet.streams, *request.background_BCHW.shape[1:])
+        start = sampling.Start.of(request.seed, numbers, shape_SCHW, like=request.background_BCHW)
+        start = replace(start, known_SBLCHW=known_SBLCHW)
+        window = self.plan.windows(numbers.stop) - 1
+        return sampling.denoise(denoiser, self.scheduler, start, request.steps, request.teller(window))
+
+    @torch.no_grad()
+    def _conditions(
+        self, foreground_HW4: NDArray[np.uint8], background_HW4: NDArray[np.uint8]
+    ) -> tuple[sampling.Tokens, Tensor]:
+        """Foreground tokens and background latent, the same for the whole video."""
+        person_SS4 = pictures.crop_foreground(foreground_HW4, self.foreground.input_size)
+        person_BCHW = self._sent(pictures.foreground_tensor(person_SS4, self.foreground)[None])
+        plate_SS4 = pictures.resize_background(background_HW4, self.size)
+        plate_BCHW = self._sent(pictures.background_tensor(plate_SS4)[None])
+        return sampling.Tokens.of(self.foreground, person_BCHW), self.codec.encode(plate_BCHW)
+
+    def _pose(self, pose_HW3: NDArray[np.uint8]) -> Tensor:
+        pose = np.asarray(pose_HW3)
+        if pose.dtype != np.uint8 or pose.ndim != 3 or pose.shape[2] != 3 or pose.shape[0] != pose.shape[1]:
+            raise PictureError(
+                f"poses: a frame is {pose.dtype} {pose.shape}; give square uint8 pictures [S, S, 3] (pad or crop them)"
+            )
+        return pictures.unsigned(pictures.resize_pictures(pose[None], self.size))[0]
+
+    def _sent(self, x: Tensor) -> Tensor:
+        return x.to(self._execution_device, self.unet.dtype)
+
+    @torch.no_grad()
+    def _decoded(self, windows: Iterator[Tensor]) -> Iterator[IdolOutput]:
+        for z_SBLCHW in windows:
+            frames = z_SBLCHW.shape[2]
+            x_NCHW = self.codec.decode(z_SBLCHW.flatten(0, 2)).float()
+            rgb_SLHW3 = _to_uint8(x_NCHW).unflatten(0, (-1, frames)).movedim(2, -1).cpu().numpy()
+            yield self._output(rgb_SLHW3)
+
+    def _output(self, rgb_SLHW3: NDArray[np.uint8]) -> IdolOutput:
+        depth, residual = colormap.decode(rgb_SLHW3[DEPTH], self.recipe.data.colormap)
+        return IdolOutput(
+            video=np.ascontiguousarray(rgb_SLHW3[VIDEO]),
+            depth=depth,
+            depth_rgb=np.ascontiguousarray(rgb_SLHW3[DEPTH]),
+            confidence=np.clip(1 - residual, 0, 1),
+        )
+
+
+def _to_uint8(x_NCHW: Tensor) -> Tensor:
+    """[-1, 1] to 0..255, rounded to nearest."""
+    return ((x_NCHW.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
