@@ -110,17 +110,17 @@ def _drawn(frames: Frames, are: Are, out: Output) -> bool:
 
 def _of_maps(frames: Frames, size: int, out: Output) -> Poses:
     """Drawn poses: looked through once for their extent, read again when they are needed."""
-    count, empty, box, shape = 0, 0, None, (1, 1)
+    count, empty, box, height, width = 0, 0, None, 1, 1
     with out.progress(frames.expected, "reading poses") as bar:
         for picture in frames.read():
             drawn = drawn_box(picture)
             count, empty, box = count + 1, empty + (drawn is None), joined(box, drawn)
-            shape = picture.shape[:2]
+            height, width = picture.shape[:2]
             bar.update(count)
     _check_whole(frames, count)
     if box is None:
         raise PosesError(f"{frames.path}: nobody is drawn in any of its {count} frames; give poses with a person")
-    view = View.around(*shape, box)
+    view = View.around(height, width, box)
     return Poses(
         kind=f"{frames.kind} of drawn poses",
         view=view.name,
@@ -135,12 +135,12 @@ def _of_people(frames: Frames, size: int, out: Output) -> Poses:
     """A person's poses, found frame by frame."""
     from cli._people import find_poses
 
-    shape = next(frames.read()).shape[:2]
+    height, width = next(frames.read()).shape[:2]
     with out.progress(frames.expected, "finding poses") as bar:
         keypoints = find_poses(frames.read(), lambda done: bar.update(done))
     _check_whole(frames, len(keypoints.xy))
     box = _joints_box(frames.path, keypoints)
-    view = View.around(*shape, box)
+    view = View.around(height, width, box)
     return _of_keypoints(keypoints, view, size, f"{frames.kind} of a person, poses found by MediaPipe", frames.fps)
 
 

@@ -53,11 +53,8 @@ def check(folder: Path) -> Recipe:
     """
     _check_index(folder)
     recipe = read_recipe(folder)
-    with torch.device("meta"):
-        model = IdolModel.from_recipe(recipe)
-    for name in NETWORKS:
-        expected = {key: tuple(value.shape) for key, value in getattr(model, name).state_dict().items()}
-        _compare(folder / name, _stored(folder / name, needed=bool(expected)), expected)
+    for name, expected in _expected(recipe).items():
+        _compare(folder / name, _stored(folder / name), expected)
     return recipe
 
 
@@ -67,6 +64,14 @@ def read_recipe(folder: Path) -> Recipe:
         return Recipe.from_dict(_read_json(folder / RECIPE))
     except ConfigError as error:
         raise CheckpointError(f"{folder / RECIPE}: does not fit this version of idol_model ({error})") from error
+
+
+def _expected(recipe: Recipe) -> dict[str, Shapes]:
+    """Names and shapes of the weights of each network of a recipe."""
+    with torch.device("meta"):
+        model = IdolModel.from_recipe(recipe)
+    states = {name: getattr(model, name).state_dict() for name in NETWORKS}
+    return {name: {key: tuple(value.shape) for key, value in state.items()} for name, state in states.items()}
 
 
 def _check_index(folder: Path) -> None:
@@ -92,10 +97,10 @@ def _read_json(path: Path) -> Mapping:
     return data
 
 
-def _stored(folder: Path, *, needed: bool) -> Shapes:
+def _stored(folder: Path) -> Shapes:
     """Names and shapes of all weights in a component's folder."""
     files = sorted(folder.glob("*.safetensors"))
-    if needed and not files:
+    if not files:
         raise CheckpointError(f"{folder}: no weights (*.safetensors) here; copy or save the checkpoint again")
     shapes: Shapes = {}
     for file in files:

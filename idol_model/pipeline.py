@@ -127,7 +127,8 @@ class IdolPipeline(DiffusionPipeline):
             idol_model.loading.CheckpointError: not an IDOL checkpoint, or weights missing, unexpected or misshapen.
         """
         folder = loading.resolve(os.fspath(pretrained_model_name_or_path))
-        return super().from_pretrained(str(folder), recipe=loading.check(folder), **kwargs)
+        recipe = loading.check(folder)
+        return super().from_pretrained(str(folder), **{"recipe": recipe, "use_safetensors": True} | kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Write the diffusers folder and ``recipe.json`` in it; ``kwargs`` are diffusers'."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
@@ -23,6 +24,8 @@ class NoPose(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self) -> None:
         super().__init__()
+        # diffusers asks every component for a device and a weight file; an empty buffer has both.
+        self.register_buffer("nothing", torch.zeros(0))
 
     @classmethod
     def of(cls, config: NoPoseConfig) -> "NoPose":
