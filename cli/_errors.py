@@ -26,7 +26,7 @@ _EXTRA_OF = {
     "skimage": "dev",
 }
 
-Explain: TypeAlias = Callable[[BaseException], str]
+Explain: TypeAlias = Callable[[BaseException], str | None]
 
 
 @contextmanager
@@ -52,9 +52,7 @@ def explained_errors() -> Iterator[None]:
         name = type(error).__name__
         if known is not None:
             _leave(known, USER_ERROR, name)
-        _leave(
-            f"unexpected {name}: {error} (IDOL_DEBUG=1 shows where; please report it)", INTERNAL_ERROR, name
-        )
+        _leave(f"unexpected {name}: {error} (IDOL_DEBUG=1 shows where; please report it)", INTERNAL_ERROR, name)
 
 
 def explain(error: BaseException) -> str | None:
@@ -118,14 +116,15 @@ def _os_error(error: BaseException) -> str:
             return f"{where}: {error.strerror or error}"
 
 
-def _missing_module(error: BaseException) -> str:
-    if _raised_in_our_code(error) and not isinstance(error, ModuleNotFoundError):
-        return str(error)
+def _missing_module(error: BaseException) -> str | None:
+    """A package that is not installed; a name missing inside a package is a fault."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or name in _OURS:
+        return str(error) if not name and _raised_in_our_code(error) else None
     extra = _EXTRA_OF.get(name)
     if extra is not None:
         return f"the package {name} is missing: pip install 'idol-video-depth[{extra}]'"
-    return f"{error}; the installation is incomplete: run `idol doctor`"
+    return f"the package {name} is missing, the installation is incomplete: run `idol doctor`"
 
 
 def _unreadable_picture(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from cli import _errors, _output
 
-_COMMANDS = ("prep", "train", "generate", "bench", "demo", "doctor")
+COMMANDS = ("prep", "train", "generate", "bench", "demo", "doctor")
 """In the order of the work, and of ``idol --help``."""
 
 _HELP = """IDOL: a person's picture, a background and a pose sequence become a video and its depth.
@@ -19,7 +19,7 @@ Prepare data, train, generate and benchmark. New here? [bold]idol demo[/bold], t
 """
 
 
-class _ExplainingGroup(TyperGroup):
+class ExplainingGroup(TyperGroup):
     """A group whose commands end in one line and an exit code where they fail."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -33,7 +33,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="idol",
         help=_HELP,
-        cls=_ExplainingGroup,
+        cls=ExplainingGroup,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",
@@ -54,7 +54,7 @@ def main() -> None:
 def _register_commands(app: typer.Typer) -> None:
     from importlib import import_module
 
-    for name in _COMMANDS:
+    for name in COMMANDS:
         try:
             module = import_module(f"cli.{name}")
         except ModuleNotFoundError as error:

@@ -1,0 +1,71 @@
+"""The command line as a whole: its commands, its version, its defaults."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli import _defaults
+from cli._output import Output
+from cli.main import COMMANDS, build_app
+
+
+def idol(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(), list(arguments))
+
+
+def test_help_lists_every_command_in_order() -> None:
+    shown = idol("--help").stdout
+    places = [shown.index(f" {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    outcome = idol(name, "--help")
+    assert outcome.exit_code == 0
+    assert "Usage" in outcome.stdout
+
+
+def test_version() -> None:
+    assert idol("--version").stdout == f"idol {version('idol-video-depth')}\n"
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    assert idol("dance").exit_code == 2
+
+
+def dataset(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text("{}")
+    return folder
+
+
+def test_data_is_found_where_prep_puts_it(tmp_path: Path) -> None:
+    one = dataset(tmp_path / "ntu120")
+    assert _defaults.data(under=tmp_path).path == one
+    tiktok = dataset(tmp_path / "tiktok")
+    assert _defaults.data(under=tmp_path).path == tiktok
+    assert _defaults.data(tmp_path / "named").path == tmp_path / "named"
+
+
+def test_data_that_is_missing_or_unclear_names_the_fix(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="idol prep tiktok RAW"):
+        _defaults.data(under=tmp_path)
+    dataset(tmp_path / "a")
+    dataset(tmp_path / "b")
+    with pytest.raises(ValueError, match="choose one with --data"):
+        _defaults.data(under=tmp_path)
+
+
+def test_outputs_are_named_after_what_made_them() -> None:
+    assert _defaults.prepared("tiktok").path == Path("data/tiktok")
+    assert _defaults.run_folder("idol").path == Path("runs/idol")
+    assert _defaults.sample_folder(Path("poses/")).path == Path("out/poses")
+    assert _defaults.bench_folder(Path("runs/idol/model")).path == Path("out/bench/model")
+
+
+def test_choices_are_announced_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    _defaults.announce(Output(), data=_defaults.prepared("x"), output=Path("named"))
+    assert capsys.readouterr().err == "data    data/x (default)\noutput  named\n"
