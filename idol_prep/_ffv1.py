@@ -1,0 +1,150 @@
+"""Lossless seekable tracks: FFV1 level 3 in Matroska, every frame a key frame, four slices.
+
+Three layouts, all bit-exact both ways: ``rgb`` (uint8 [H,W,3], stored as bgr0), ``gray`` (uint8 [H,W]) and
+``gray16`` (uint16 [H,W], little endian). Files carry no dates and no random ids: the same frames give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Layout = Literal["rgb", "gray", "gray16"]
+
+_PIX_FMT: dict[Layout, str] = {"rgb": "bgr0", "gray": "gray", "gray16": "gray16le"}
+_LAYOUT: dict[str, Layout] = {fmt: layout for layout, fmt in _PIX_FMT.items()}
+_DTYPE: dict[Layout, np.dtype] = {
+    "rgb": np.dtype(np.uint8),
+    "gray": np.dtype(np.uint8),
+    "gray16": np.dtype("<u2"),
+}
+_ENCODER = {"level": "3", "slices": "4", "slicecrc": "1", "flags": "+bitexact"}
+
+
+class TrackError(ValueError):
+    """A lossless track that cannot be written or read as asked."""
+
+
+def write_ffv1(path: Path, frames: Iterable[np.ndarray], layout: Layout = "rgb", fps: float = 30.0) -> int:
+    """Write ``frames`` to ``path`` and return how many there were.
+
+    ``frames`` may be an array [L,...] or any iterable of frames; memory stays at one frame. Raises `TrackError` for an
+    empty track, a wrong shape or type, or a size that changes on the way; `OSError` where the disk refuses.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise TrackError(f"{path}: no frames to write")
+    height, width = np.shape(first)[:2]
+    expected = (height, width, 3) if layout == "rgb" else (height, width)
+    count = 0
+    # A Python file object, because its errors (a full disk) reach us; FFmpeg's own writer may keep them to itself.
+    with (
+        open(path, "wb") as file,
+        av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as container,
+    ):
+        stream = container.add_stream("ffv1", rate=_rate(fps))
+        stream.width, stream.height, stream.pix_fmt = width, height, _PIX_FMT[layout]
+        stream.options = dict(_ENCODER)
+        stream.codec_context.gop_size = 1
+        stream.codec_context.thread_count = 1
+        for count, array in enumerate(_chain(first, iterator), start=1):
+            if np.shape(array) != expected or np.asarray(array).dtype != _DTYPE[layout]:
+                raise TrackError(
+                    f"{path}: frame {count - 1} is {np.asarray(array).dtype} {np.shape(array)}, "
+                    f"expected {_DTYPE[layout]} {expected}"
+                )
+            frame = _to_frame(np.asarray(array), layout)
+            frame.pts = count - 1
+            frame.time_base = 1 / _rate(fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return count
+
+
+def read_ffv1(path: Path, start: int = 0, stop: int | None = None) -> NDArray:
+    """Frames ``start`` to ``stop`` (exclusive; None: to the end) as one array [L,H,W,3] or [L,H,W].
+
+    A window costs its own frames only: the file is entered by seeking, which is exact as every frame is a key frame.
+    Raises `FileNotFoundError`, or `TrackError` for a range the track does not hold and for a damaged file.
+    """
+    if start < 0 or (stop is not None and stop <= start):
+        raise TrackError(f"{path}: frames {start}:{stop} is no range; use 0 <= start < stop")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such track")
+    try:
+        frames = list(_decode(path, start, stop))
+    except av.FFmpegError as error:
+        raise TrackError(f"{path}: cannot be decoded ({error.strerror}); prepare this clip again") from error
+    if not frames or (stop is not None and len(frames) != stop - start):
+        raise TrackError(f"{path}: holds {start + len(frames)} frames, asked for {start}:{stop}")
+    return np.stack(frames)
+
+
+def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
+    """Arrays of the frames in [start, stop), entered by seeking."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        rate, base = stream.average_rate, stream.time_base
+        if rate is None or base is None or stream.pix_fmt not in _LAYOUT:
+            raise TrackError(f"{path}: is no lossless track ({stream.pix_fmt})")
+        layout = _LAYOUT[stream.pix_fmt]
+        if start:
+            container.seek(round(start / rate / base), stream=stream, backward=True)
+        for frame in container.decode(stream):
+            index = round(frame.pts * base * rate) if frame.pts is not None else 0
+            if stop is not None and index >= stop:
+                return
+            if index >= start:
+                yield _to_array(frame, layout)
+
+
+def _rate(fps: float) -> Fraction:
+    """``fps`` as the fraction a container stores (29.97... becomes 30000/1001)."""
+    ntsc = Fraction(round(fps * 1.001) * 1000, 1001)
+    return ntsc if abs(float(ntsc) - fps) < 1e-4 * fps else Fraction(fps).limit_denominator(1000)
+
+
+def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest
+
+
+def _plane(frame: av.VideoFrame, layout: Layout) -> NDArray:
+    """The frame's only plane as a view [H, padded row]."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, dtype=_DTYPE[layout])  # type: ignore[arg-type]
+    return rows.reshape(frame.height, -1) if rows.size % frame.height == 0 else _trim(rows, plane, frame)
+
+
+def _trim(rows: NDArray, plane: av.video.plane.VideoPlane, frame: av.VideoFrame) -> NDArray:
+    """Rows of a plane whose buffer is longer than its picture."""
+    stride = plane.line_size // rows.itemsize
+    return rows[: stride * frame.height].reshape(frame.height, stride)
+
+
+def _to_frame(array: np.ndarray, layout: Layout) -> av.VideoFrame:
+    height, width = array.shape[:2]
+    frame = av.VideoFrame(width, height, _PIX_FMT[layout])
+    plane = _plane(frame, layout)
+    if layout == "rgb":
+        pixels = plane.reshape(height, -1, 4)
+        pixels[:, :width, :3] = array[..., ::-1]
+        pixels[:, :width, 3] = 0
+    else:
+        plane[:, :width] = array
+    return frame
+
+
+def _to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
+    plane = _plane(frame, layout)
+    if layout == "rgb":
+        return np.ascontiguousarray(plane.reshape(frame.height, -1, 4)[:, : frame.width, 2::-1])
+    return np.array(plane[:, : frame.width])

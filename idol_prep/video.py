@@ -1,0 +1,123 @@
+"""Video in and out: any file to upright RGB frames, lossless tracks (FFV1), and small H.264 previews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_prep._ffv1 import Layout, TrackError, read_ffv1, write_ffv1
+
+__all__ = ["Layout", "TrackError", "VideoInfo", "probe", "read_ffv1", "read_video", "write_ffv1", "write_mp4"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoInfo:
+    """What a video file says about itself. Height and width are those of the upright picture."""
+
+    height: int
+    width: int
+    fps: float
+    frames: int | None
+    """Frame count by the container, None where it does not say (then only decoding tells)."""
+    rotation: int
+    """Degrees the stored picture is turned; already undone in height, width and `read_video`."""
+
+
+def probe(path: Path) -> VideoInfo:
+    """Size, rate and length of the first video stream, by decoding one frame.
+
+    Raises `FileNotFoundError`, or `TrackError` where the file holds no readable video.
+    """
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        frame = next(_decoded(container, path), None)
+        if frame is None:
+            raise TrackError(f"{path}: holds no decodable frame; is the file complete?")
+        rotation = _quarter_turns(frame) * 90
+        height, width = frame.height, frame.width
+        if rotation % 180:
+            height, width = width, height
+        rate = stream.average_rate or stream.guessed_rate or Fraction(30)
+        frames = stream.frames or _frames_by_duration(container, stream, rate)
+        return VideoInfo(height=height, width=width, fps=float(rate), frames=frames, rotation=rotation)
+
+
+def read_video(path: Path, *, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[NDArray[np.uint8]]:
+    """Yield upright RGB frames [H,W,3] number ``start``, ``start + step``, ... below ``stop`` in display order.
+
+    Memory stays at one frame. A file that breaks off in the middle yields what it holds, then raises `TrackError`.
+    """
+    if start < 0 or step < 1:
+        raise TrackError(f"{path}: start {start} and step {step} must be at least 0 and 1")
+    with _open(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for index, frame in enumerate(_decoded(container, path)):
+            if stop is not None and index >= stop:
+                return
+            if index >= start and (index - start) % step == 0:
+                picture = frame.to_ndarray(format="rgb24")
+                yield np.ascontiguousarray(np.rot90(picture, _quarter_turns(frame)))
+
+
+def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> None:
+    """Write uint8 RGB frames [L,H,W,3] as H.264 (yuv420p), to look at, not to measure.
+
+    Odd sides are padded by one repeated row or column, which this pixel format needs.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise TrackError(f"{path}: no frames to write")
+    height, width = np.shape(first)[:2]
+    with open(path, "wb") as file, av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        for array in (first, *iterator) if isinstance(frames, np.ndarray) else _prepend(first, iterator):
+            padded = np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), "rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _prepend(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such video file")
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        raise TrackError(f"{path}: is not a readable video ({error.strerror})") from error
+    if not container.streams.video:
+        container.close()
+        raise TrackError(f"{path}: holds no video stream")
+    return container
+
+
+def _decoded(container: av.container.InputContainer, path: Path) -> Iterator[av.VideoFrame]:
+    try:
+        yield from container.decode(container.streams.video[0])
+    except av.FFmpegError as error:
+        raise TrackError(f"{path}: breaks off or is damaged ({error.strerror})") from error
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """How many counter-clockwise quarter turns make the stored picture upright."""
+    return round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+
+
+def _frames_by_duration(container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction) -> int | None:
+    if stream.duration and stream.time_base:
+        return round(stream.duration * stream.time_base * rate)
+    if container.duration:
+        return round(Fraction(container.duration, av.time_base) * rate)
+    return None
