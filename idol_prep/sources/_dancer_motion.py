@@ -6,7 +6,7 @@ Body axes in metres: x to the picture's right, y up, z towards the camera. All a
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Joints = dict[str, Array]
@@ -54,7 +54,8 @@ class Waves:
             np.sin(np.pi * self._tempo * beat * self._seconds + rng.uniform(0, 2 * np.pi)) * rng.uniform(0.4, 1) / beat
             for beat in (1, 2)
         )
-        return np.deg2rad(np.clip(middle + reach * sum(beats) / 1.3, low, high))
+        swing = np.sum(list(beats), axis=0) / 1.3
+        return np.deg2rad(np.clip(middle + reach * swing, low, high)).astype(np.float64)
 
 
 def dance(rng: np.random.Generator, body: Proportions, frames: int, fps: float) -> tuple[Joints, Array]:
@@ -118,5 +119,5 @@ def _unit(vector: Array) -> Array:
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 
-def _vector(x: Array | float, y: Array | float, z: Array | float) -> Array:
+def _vector(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> Array:
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(np.float64)
