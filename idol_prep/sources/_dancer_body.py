@@ -63,7 +63,7 @@ def colour(
 ) -> Colour:
     """A colour drawn from ranges of hue, saturation and value, each in [0, 1]."""
     hsv = (rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
-    return np.array(colorsys.hsv_to_rgb(*hsv)) * 255
+    return np.array(colorsys.hsv_to_rgb(*hsv), dtype=np.float64) * 255.0
 
 
 def facing(yaw: Array) -> Array:

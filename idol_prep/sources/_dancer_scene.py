@@ -28,6 +28,10 @@ def background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.
     return np.clip(np.where(y > skirting, floor, room), 0, 255).astype(np.uint8)
 
 
+_MARGIN = 0.02
+"""Share of the picture's side that the dancer never enters."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Camera:
     """A still camera far enough away for parallel projection."""
@@ -52,6 +56,17 @@ class Camera:
             floor=height * (0.5 + rng.uniform(-0.02, 0.04)) + 0.5 * figure,
             distance=rng.uniform(2.5, 4.0),
         )
+
+    def containing(self, points: Array, radius: float, picture: tuple[int, int]) -> "Camera":
+        """The same camera, moved or stepped back so that ``points`` [..., 3] with ``radius`` metres around lie inside."""
+        height, width = picture
+        low = points[..., :2].reshape(-1, 2).min(axis=0) - radius
+        high = points[..., :2].reshape(-1, 2).max(axis=0) + radius
+        inner = np.array([width, height]) * (1 - 2 * _MARGIN)
+        scale = min(self.scale, *(inner / (high - low)))
+        left = np.clip(self.left, _MARGIN * width - scale * low[0], (1 - _MARGIN) * width - scale * high[0])
+        floor = np.clip(self.floor, _MARGIN * height + scale * high[1], (1 - _MARGIN) * height + scale * low[1])
+        return Camera(scale=scale, left=float(left), floor=float(floor), distance=self.distance)
 
     def project(self, points: Array) -> Array:
         """Body coordinates [..., 3] in metres to picture x, y in pixels and depth from the camera in metres."""
