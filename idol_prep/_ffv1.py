@@ -15,6 +15,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from idol_prep._errors import DataError
+
 Layout = Literal["rgb", "gray", "gray16"]
 
 _PIX_FMT: dict[Layout, str] = {"rgb": "bgr0", "gray": "gray", "gray16": "gray16le"}
@@ -27,7 +29,7 @@ _DTYPE: dict[Layout, np.dtype] = {
 _ENCODER = {"level": "3", "slices": "4", "slicecrc": "1", "flags": "+bitexact"}
 
 
-class TrackError(ValueError):
+class TrackError(DataError):
     """A lossless track that cannot be written or read as asked."""
 
 

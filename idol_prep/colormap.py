@@ -1,8 +1,8 @@
 """Depth as colours and back: two 256-entry lookup tables, shared by preparation, model and evaluation.
 
-``hot`` runs black, red, yellow, white, and is the 256-entry map of that name in matplotlib; ``gray`` is value = R = G = B.
-Both are invertible: all 256 colours of ``hot`` differ and their channel sum only grows. `decode` finds the nearest colour
-of the table, so a depth survives encoding to within half a step (1/510).
+``hot`` runs black, red, yellow, white, and is the 256-entry map of that name in matplotlib; ``gray`` is
+value = R = G = B. Both are invertible: all 256 colours of ``hot`` differ and their channel sum only grows. `decode`
+finds the nearest colour of the table, so a depth survives encoding to within half a step (1/510).
 """
 
 from __future__ import annotations
@@ -68,6 +68,6 @@ def decode(rgb: ArrayLike, name: ColormapName = "hot") -> tuple[NDArray[np.float
 
 
 def _nearest(colours: NDArray[np.float32], name: ColormapName) -> NDArray[np.intp]:
-    """Index of the nearest table colour of each row: argmin |c - l|^2 = argmin |l|^2 - 2 c.l, one product of matrices."""
+    """Index of each row's nearest table colour: argmin |c - l|^2 = argmin |l|^2 - 2 c.l, one matrix product."""
     lut = table(name).astype(np.float32)
     return np.argmin((lut**2).sum(-1) - 2 * (colours @ lut.T), axis=1)

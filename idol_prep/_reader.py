@@ -1,0 +1,178 @@
+"""Reading a prepared dataset: `Dataset` (the manifest) and `Clip` (one folder, read window by window)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_prep._errors import DataError
+from idol_prep._ffv1 import read_ffv1
+from idol_prep._records import FORMAT_VERSION, SPLITS, ClipRecord, Split
+from idol_prep.pose.formats import Keypoints
+
+DATASET_FILE, MANIFEST_FILE, REJECTS_FILE, CLIPS_FOLDER = "dataset.json", "manifest.parquet", "rejects.jsonl", "clips"
+CLIP_FILE = "clip.json"
+FRAMES_FILE, MASK_FILE, DEPTH_FILE = "frames.mkv", "mask.mkv", "depth.mkv"
+KEYPOINTS_FILE, BACKGROUND_FILE = "keypoints.npz", "background.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip's folder. Tracks are read when asked for; ``start`` and ``stop`` count frames, stop exclusive.
+
+    Every reader raises `DataError` for a range outside the clip, a missing or a damaged track.
+    """
+
+    record: ClipRecord
+    path: Path
+    _codes: tuple[float, float] | None = None
+    """Offset and scale of the depth codes."""
+
+    @staticmethod
+    def open(path: Path) -> Clip:
+        """The clip in folder ``path``. Raises `DataError` if there is none, or one of another format version."""
+        path = Path(path)
+        document = read_json(path / CLIP_FILE, "a prepared clip; name a folder clips/ID of a prepared dataset")
+        check_version(path / CLIP_FILE, document)
+        codes = document.get("depth_codes")
+        return Clip(
+            ClipRecord.from_dict(document["record"]), path, (codes["offset"], codes["scale"]) if codes else None
+        )
+
+    def frames(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+        """RGB pictures, uint8 [L,H,W,3]."""
+        return self._track(FRAMES_FILE, start, stop)
+
+    def mask(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+        """Labels, uint8 [L,H,W]: 0 background, 1, 2, ... people."""
+        return self._track(MASK_FILE, start, stop)
+
+    def depth(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Depth in raw units, float32 [L,H,W], NaN where there is no value; ``record.depth`` says which end is near."""
+        if self._codes is None:
+            raise DataError(f"clip {self.record.id}: has no depth track; prepare it again with a depth annotator")
+        codes = self._track(DEPTH_FILE, start, stop)
+        offset, scale = self._codes
+        return np.where(codes > 0, codes * np.float64(scale) + offset, np.nan).astype(np.float32)
+
+    def keypoints(self, start: int = 0, stop: int | None = None) -> Keypoints:
+        """Joints of the people, in pixels of this clip's frames."""
+        start, stop = self._range(start, stop)
+        file = self.path / KEYPOINTS_FILE
+        try:
+            return Keypoints.load(file).window(start, stop)
+        except (OSError, KeyError, ValueError) as error:
+            raise DataError(f"{file}: cannot be read ({error}); prepare this clip again") from error
+
+    def background(self) -> NDArray[np.uint8] | None:
+        """The clean plate, uint8 [H,W,3], None where it is not known."""
+        if BACKGROUND_FILE not in self.record.files:
+            return None
+        from PIL import Image
+
+        try:
+            with Image.open(self.path / BACKGROUND_FILE) as picture:
+                return np.asarray(picture.convert("RGB"))
+        except OSError as error:
+            raise DataError(
+                f"{self.path / BACKGROUND_FILE}: cannot be read ({error}); prepare this clip again"
+            ) from error
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256. Raises `DataError` for the first that differs or is missing."""
+        for name, expected in self.record.files.items():
+            file = self.path / name
+            if not file.is_file() or file_hash(file) != expected:
+                raise DataError(f"{file}: is missing or changed since it was written; prepare this clip again")
+
+    def _track(self, name: str, start: int, stop: int | None) -> NDArray:
+        start, stop = self._range(start, stop)
+        try:
+            return read_ffv1(self.path / name, start, stop)
+        except FileNotFoundError as error:
+            raise DataError(f"{self.path / name}: is missing; prepare this clip again") from error
+
+    def _range(self, start: int, stop: int | None) -> tuple[int, int]:
+        stop = self.record.frames if stop is None else stop
+        if not 0 <= start < stop <= self.record.frames:
+            raise DataError(f"clip {self.record.id}: frames {start}:{stop} are not within 0:{self.record.frames}")
+        return start, stop
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A finished dataset: what made it (``info``) and its clips."""
+
+    root: Path
+    info: dict[str, Any]
+    _records: tuple[ClipRecord, ...]
+
+    @staticmethod
+    def open(root: Path) -> Dataset:
+        """Read ``dataset.json`` and the manifest. Raises `DataError` for a folder that is no finished dataset."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        root = Path(root)
+        info = read_json(root / DATASET_FILE, "a prepared dataset; make one with `idol prep`")
+        check_version(root / DATASET_FILE, info)
+        if not (root / MANIFEST_FILE).is_file():
+            raise DataError(f"{root}: the dataset is not finished; run the command that makes it again, it continues")
+        try:
+            rows = pq.read_table(root / MANIFEST_FILE, columns=["record"]).column("record").to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{root / MANIFEST_FILE}: cannot be read ({error}); prepare the dataset again") from error
+        return Dataset(root, info, tuple(ClipRecord.from_dict(json.loads(row)) for row in rows))
+
+    def records(self, split: Split | None = None) -> list[ClipRecord]:
+        """The clips' records, ordered by id; of one split, or of all. Raises `DataError` for an unknown split."""
+        if split is not None and split not in SPLITS:
+            raise DataError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}")
+        return [record for record in self._records if split in (None, record.split)]
+
+    def clip(self, clip_id: str) -> Clip:
+        """The clip of that id. Raises `DataError` if the dataset has none."""
+        if not any(record.id == clip_id for record in self._records):
+            raise DataError(f"{self.root}: has no clip {clip_id!r} among its {len(self._records)}")
+        return Clip.open(self.root / CLIPS_FOLDER / clip_id)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over ids, splits and contents of all clips: the same data, wherever it lies, has the same."""
+        return dict_hash({record.id: f"{record.split} {record.sha256}" for record in self._records})
+
+
+def read_json(file: Path, wanted: str) -> dict[str, Any]:
+    """A JSON object; `DataError` names what the folder should have been."""
+    if not file.is_file():
+        raise DataError(f"{file.parent}: is not {wanted} (no {file.name})")
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise DataError(f"{file}: is damaged ({error}); prepare it again") from error
+
+
+def check_version(file: Path, document: dict[str, Any]) -> None:
+    """Raise `DataError` unless the document is of this format version."""
+    if document.get("version") != FORMAT_VERSION:
+        raise DataError(
+            f"{file}: has format version {document.get('version')!r}, this program reads {FORMAT_VERSION}; "
+            "prepare the data again or use the program that wrote it"
+        )
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def dict_hash(values: dict[str, str]) -> str:
+    """SHA-256 over sorted names and values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

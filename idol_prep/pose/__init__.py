@@ -1,0 +1,34 @@
+"""Body poses: keypoint formats, one versioned renderer, OpenPose JSON files, smoothing."""
+
+from idol_prep.pose.formats import (
+    COCO17_JOINTS,
+    OPENPOSE18_JOINTS,
+    OPENPOSE18_LIMBS,
+    KeypointFormat,
+    Keypoints,
+    PoseError,
+    openpose18_from_body25,
+    openpose18_from_coco17,
+    to_openpose18,
+)
+from idol_prep.pose.openpose_json import from_openpose_json, people_of
+from idol_prep.pose.render import RENDER_STYLE, render
+from idol_prep.pose.smooth import Smoothed, smooth
+
+__all__ = [
+    "COCO17_JOINTS",
+    "OPENPOSE18_JOINTS",
+    "OPENPOSE18_LIMBS",
+    "RENDER_STYLE",
+    "KeypointFormat",
+    "Keypoints",
+    "PoseError",
+    "Smoothed",
+    "from_openpose_json",
+    "openpose18_from_body25",
+    "openpose18_from_coco17",
+    "people_of",
+    "render",
+    "smooth",
+    "to_openpose18",
+]

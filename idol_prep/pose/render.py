@@ -1,0 +1,84 @@
+"""Poses as pictures: the one style that preparation, training, generation and evaluation share.
+
+Style ``idol-openpose18-v1``: black canvas; the 17 limbs of OpenPose-18 as round-ended sticks in 60 % of the rainbow's
+18 colours, then the joints as full-colour discs; widths in proportion to the picture's shorter side; edges smoothed by
+exact distance. Any change in looks is a new version, since a trained model has seen the old one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_prep.pose.formats import OPENPOSE18_LIMBS, Keypoints, to_openpose18
+
+RENDER_STYLE = "idol-openpose18-v1"
+SCORE_THRESHOLD = 0.3
+"""Joints below it are not drawn, nor the limbs that end in them."""
+
+_RAINBOW = np.array(
+    [
+        (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0),
+        (0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255),
+        (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85),
+    ],
+    np.float32,
+)  # fmt: skip
+_LIMB_SHADE = 0.6
+_LIMB_HALF_WIDTH = 0.0125
+_JOINT_RADIUS = 0.0175
+"""Parts of the picture's shorter side: 1.6 and 2.2 pixels at 128, 6.4 and 9 at 512."""
+
+
+def render(
+    keypoints: Keypoints,
+    size: tuple[int, int],
+    source_size: tuple[int, int],
+    threshold: float = SCORE_THRESHOLD,
+) -> NDArray[np.uint8]:
+    """Draw every person of every frame: uint8 [L,H,W,3].
+
+    ``size`` is the (H, W) of the result, ``source_size`` that of the frames the keypoints' pixels belong to; the one
+    is stretched to the other. Formats other than OpenPose-18 are converted. A frame without people is black.
+    """
+    body = to_openpose18(keypoints)
+    scale = np.array([size[1] / source_size[1], size[0] / source_size[0]], np.float32)
+    xy = body.xy * scale - np.float32(0.5)
+    drawn = (body.score >= threshold) & (body.score > 0) & np.isfinite(xy).all(axis=-1)
+    canvas = np.zeros((len(body), *size, 3), np.float32)
+    for frame, people_xy, people_drawn in zip(canvas, xy, drawn, strict=True):
+        for joints, seen in zip(people_xy.tolist(), people_drawn.tolist(), strict=True):
+            _draw_person(frame, joints, seen)
+    return np.rint(canvas).astype(np.uint8)
+
+
+def _draw_person(frame: NDArray[np.float32], joints: list[list[float]], seen: list[bool]) -> None:
+    short = min(frame.shape[:2])
+    half_width, radius = max(1.0, _LIMB_HALF_WIDTH * short), max(1.2, _JOINT_RADIUS * short)
+    for colour, (a, b) in zip(_RAINBOW * _LIMB_SHADE, OPENPOSE18_LIMBS, strict=False):
+        if seen[a] and seen[b]:
+            _draw_stick(frame, joints[a], joints[b], half_width, colour)
+    for colour, joint, visible in zip(_RAINBOW, joints, seen, strict=True):
+        if visible:
+            _draw_stick(frame, joint, joint, radius, colour)
+
+
+def _draw_stick(
+    frame: NDArray[np.float32], a: list[float], b: list[float], radius: float, colour: NDArray[np.float32]
+) -> None:
+    """Lay a round-ended stick over the picture, covering each pixel by radius + 1/2 - distance, at most whole."""
+    (ax, ay), (bx, by) = a, b
+    reach = radius + 1
+    left, right = max(0, int(min(ax, bx) - reach)), min(frame.shape[1], int(max(ax, bx) + reach) + 2)
+    top, bottom = max(0, int(min(ay, by) - reach)), min(frame.shape[0], int(max(ay, by) + reach) + 2)
+    if left >= right or top >= bottom:
+        return
+    x = np.arange(left, right, dtype=np.float32) - np.float32(ax)
+    y = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(ay)
+    dx, dy = bx - ax, by - ay
+    if length := dx * dx + dy * dy:
+        along = np.clip(x * np.float32(dx / length) + y * np.float32(dy / length), 0, 1)
+        x, y = x - along * np.float32(dx), y - along * np.float32(dy)
+    cover = np.clip(np.float32(radius + 0.5) - np.sqrt(x * x + y * y), 0, 1)[..., None]
+    patch = frame[top:bottom, left:right]
+    patch += (colour - patch) * cover
