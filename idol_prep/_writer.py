@@ -1,4 +1,4 @@
-"""Writing a prepared dataset: whole clips or none, what is there is kept, what is left out is listed with its reason."""
+"""Writing a prepared dataset: whole clips or none; what is there is kept, what is left out is listed with a reason."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def explained(root: Path, doing: str = "writing") -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise DataError(
-                f"{root}: no space left while {doing}; free some and run the same command again, finished clips are kept"
+                f"{root}: no space left while {doing}; free some and run the command again, finished clips stay"
             ) from error
         if isinstance(error, PermissionError):
             raise DataError(f"{root}: may not be written to ({error.strerror}); choose another folder") from error
