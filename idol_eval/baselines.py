@@ -1,0 +1,141 @@
+"""Trivial answers, in the same table as the model's: what is known without any model.
+
+Each is a `Candidate`: given the true clip it says what it would have shown. The true first frame, its mask, the clean
+plate and the training set are what a model is given too.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_eval.samples import ClipSet, EvalClip, SampleError
+
+Kind = Literal["measured", "ceiling", "baseline", "paper"]
+
+
+class Candidate(Protocol):
+    """Something that answers a clip: a model's samples, a trivial answer, a ceiling."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def compares_features(self) -> bool:
+        """Whether feature distances are wanted too; they cost most of the time."""
+        ...
+
+    def answer(self, truth: EvalClip) -> EvalClip: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldStill:
+    """The first frame's person pasted, where it stood, over the clean plate in every frame; depth of the first frame.
+
+    Without a plate the first frame itself stays.
+    """
+
+    name: str = "first frame, held still"
+    kind: Kind = "baseline"
+    compares_features: bool = False
+
+    def answer(self, truth: EvalClip) -> EvalClip:
+        """Frames and depth of the truth's shape."""
+        video = None if truth.video is None else _repeated(self._picture(truth, truth.video[0]), truth)
+        depth = None if truth.depth is None else _repeated(truth.depth[0], truth)
+        return EvalClip(id=truth.id, video=video, depth=depth, rule=truth.rule)
+
+    @staticmethod
+    def _picture(truth: EvalClip, first: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if truth.background is None or truth.mask is None:
+            return first
+        return np.where(truth.mask[0][..., None] > 0, first, truth.background)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FixedDepth:
+    """One depth map [H, W], or one value, for every frame of every clip."""
+
+    name: str
+    depth: NDArray[np.float32]
+    kind: Kind = "baseline"
+    compares_features: bool = False
+
+    def answer(self, truth: EvalClip) -> EvalClip:
+        """Depth of the truth's shape, no frames. Raises SampleError where the map has another size."""
+        frames, height, width = truth.shape
+        if self.depth.ndim and self.depth.shape != (height, width):
+            raise SampleError(
+                f"{self.name}: a map of {self.depth.shape[1]} x {self.depth.shape[0]} for clips of {width} x {height}; "
+                "make it from training clips of this size (--train-data)"
+            )
+        depth = np.broadcast_to(self.depth, (frames, height, width))
+        return EvalClip(id=truth.id, depth=depth, rule=truth.rule)
+
+
+def best_constant(depths: Iterable[NDArray[np.float32]]) -> FixedDepth:
+    """The one value with the least squared error on these very clips: more than any method could know."""
+    means = [float(depth.mean(dtype=np.float64)) for depth in depths]
+    if not means:
+        raise SampleError("best constant depth: no clip has depth")
+    return FixedDepth(name="best constant depth", depth=np.array(np.mean(means), dtype=np.float32))
+
+
+def mean_depth(
+    clips: ClipSet,
+    fit: Callable[[EvalClip], EvalClip] = lambda clip: clip,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """Mean depth map float32 [H, W] over all frames of ``clips`` (clips weigh equally), each passed through ``fit``.
+
+    Raises:
+        SampleError: a clip without depth, or clips of different sizes.
+    """
+    total: NDArray[np.float64] | None = None
+    for done, id in enumerate(clips.ids, start=1):
+        clip = fit(clips.read(id))
+        if clip.depth is None:
+            raise SampleError(f"clip {id} of {clips.path}: has no depth; prepare it again with a depth annotator")
+        own = clip.depth.mean(axis=0, dtype=np.float64)
+        if total is not None and total.shape != own.shape:
+            raise SampleError(f"clip {id} of {clips.path}: is {own.shape}, others are {total.shape}; give one --size")
+        total = own if total is None else total + own
+        progress(done, len(clips.ids))
+    if total is None:
+        raise SampleError(f"{clips.path}: no clips to average")
+    return (total / len(clips.ids)).astype(np.float32)
+
+
+def save_mean_depth(file: Path, depth_HW: NDArray[np.float32], clips: int, content: str) -> None:
+    """Keep a mean map, with how many clips and which dataset (its content hash) it came from."""
+    np.savez_compressed(file, depth=depth_HW, clips=np.int64(clips), content=np.str_(content))
+
+
+def training_mean(file: Path) -> FixedDepth:
+    """The trivial answer "mean depth of the training set", from a file of `save_mean_depth`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        SampleError: another kind of file.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file of a mean depth")
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            depth = content["depth"]
+    except (KeyError, ValueError, OSError) as error:
+        raise SampleError(f"{file}: holds no mean depth ({error}); make it from the training data again") from error
+    return training_mean_of(depth)
+
+
+def training_mean_of(depth_HW: NDArray[np.float32]) -> FixedDepth:
+    """The same from a map in memory."""
+    return FixedDepth(name="mean depth of the training set", depth=depth_HW)
+
+
+def _repeated(first: NDArray, truth: EvalClip) -> NDArray:
+    return np.broadcast_to(first, (truth.shape[0], *first.shape))

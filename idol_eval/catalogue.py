@@ -1,0 +1,70 @@
+"""Every number that a row may hold: its name, its direction, how it is written."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher", "one"]
+_ARROW: dict[Direction, str] = {"lower": "↓", "higher": "↑", "one": "→1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number. ``family`` is what ``--metrics`` chooses by; ``form`` a format specification."""
+
+    key: str
+    title: str
+    family: str
+    better: Direction
+    form: str
+
+    @property
+    def heading(self) -> str:
+        """The title with its direction."""
+        return f"{self.title}{_ARROW[self.better]}"
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("fid_fvd", "FID-FVD", "fid_fvd", "lower", ".2f"),
+    Metric("fvd", "FVD", "fvd", "lower", ".2f"),
+    Metric("depth_mse", "depth L2 (MSE)", "depth", "lower", ".4f"),
+    Metric("depth_rmse", "depth RMSE", "depth", "lower", ".4f"),
+    Metric("depth_mae", "depth MAE", "depth", "lower", ".4f"),
+    Metric("depth_fg_mse", "person MSE", "depth", "lower", ".4f"),
+    Metric("depth_fg_rmse", "person RMSE", "depth", "lower", ".4f"),
+    Metric("depth_fg_mae", "person MAE", "depth", "lower", ".4f"),
+    Metric("depth_aligned_mse", "aligned MSE", "depth", "lower", ".4f"),
+    Metric("silhouette_iou", "silhouette IoU", "silhouette", "higher", ".3f"),
+    Metric("fid", "FID", "fid", "lower", ".2f"),
+    Metric("psnr", "PSNR", "psnr", "higher", ".2f"),
+    Metric("ssim", "SSIM", "ssim", "higher", ".3f"),
+    Metric("video_change", "video change", "temporal", "one", ".2f"),
+    Metric("depth_change", "depth change", "temporal", "one", ".2f"),
+)
+"""In the order of a table's columns."""
+
+FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(metric.family for metric in METRICS))
+FEATURE_FAMILIES: tuple[str, ...] = ("fid_fvd", "fvd", "fid")
+"""Those that compare distributions of features, and so need an extractor."""
+BY_KEY: dict[str, Metric] = {metric.key: metric for metric in METRICS}
+
+
+def choose(text: str) -> tuple[str, ...]:
+    """Families from a comma-separated list; ``all`` is all of them, and a leading ``-`` takes one away.
+
+    >>> choose("all,-fid")
+
+    Raises:
+        ValueError: an unknown name, or nothing left.
+    """
+    chosen: list[str] = []
+    for name in (part.strip() for part in text.split(",") if part.strip()):
+        family = name.removeprefix("-").replace("-", "_")
+        if family not in (*FAMILIES, "all"):
+            raise ValueError(f"unknown metric {name!r}; choose from all, {', '.join(FAMILIES)}")
+        if name.startswith("-"):
+            chosen = [other for other in chosen or FAMILIES if other != family]
+        else:
+            chosen += FAMILIES if family == "all" else [family]
+    if not chosen:
+        raise ValueError(f"no metric chosen by {text!r}; choose from all, {', '.join(FAMILIES)}")
+    return tuple(family for family in FAMILIES if family in chosen)

@@ -1,0 +1,88 @@
+"""A network, its preprocessing and its weights under one name: uint8 frames in, float32 features out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from idol_eval.features import weights as weight_files
+from idol_eval.features.weights import Published, Weights
+
+_BLOCK = 64
+"""Snippets that are prepared together: bounds the memory of a long clip."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtractorSpec:
+    """What defines an extractor, apart from its weights."""
+
+    name: str
+    takes: Literal["frames", "snippets"]
+    build: Callable[[], nn.Module]
+    prepare: Callable[[NDArray[np.uint8]], Tensor]
+    """uint8 [L, H, W, 3] to float32 [L, 3, S, S] in the network's range."""
+    dimensions: int
+    resize: str
+    layer: str
+    batch: int
+    known: tuple[Published, ...] = ()
+
+
+class Extractor:
+    """A ready extractor. Features depend on the clip alone, not on batch size or order.
+
+    Raises (from `load`): FileNotFoundError or `WeightsError` for a file that is not there or does not fit.
+    """
+
+    def __init__(self, spec: ExtractorSpec, network: nn.Module, weights: Weights, device: str) -> None:
+        self.spec, self.weights, self.device = spec, weights, torch.device(device)
+        layout = torch.channels_last if spec.takes == "frames" else torch.channels_last_3d
+        self._layout = layout
+        self._network = network.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+    @classmethod
+    def load(cls, spec: ExtractorSpec, file: Path | None = None, *, seed: int = 0, device: str = "cpu") -> "Extractor":
+        """With the weights of ``file``, or with random ones of ``seed``."""
+        with torch.device("meta"):
+            network = spec.build()
+        weights = weight_files.load(network, file, seed, spec.known)
+        return cls(spec, network, weights, device)
+
+    def describe(self) -> dict[str, Any]:
+        """What a row records: network, layer, resizing, weights."""
+        return {
+            "name": self.spec.name,
+            "layer": self.spec.layer,
+            "resize": self.spec.resize,
+            "weights": self.weights.label,
+            "sha256": self.weights.sha256,
+            "comparable": self.weights.comparable,
+        }
+
+    def frames(self, frames_LHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [L, D] of single frames."""
+        step = self.spec.batch
+        parts = [self._run(self.spec.prepare(frames_LHW3[at : at + step])) for at in range(0, len(frames_LHW3), step)]
+        return np.concatenate(parts)
+
+    def snippets(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> NDArray[np.float32]:
+        """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``; a frame is resized once."""
+        parts = []
+        for at in range(0, len(starts), _BLOCK):
+            block = starts[at : at + _BLOCK]
+            x_LCHW = self.spec.prepare(frames_LHW3[block[0] : block[-1] + length])
+            for first in range(0, len(block), self.spec.batch):
+                chosen = [start - block[0] for start in block[first : first + self.spec.batch]]
+                x_NCTHW = torch.stack([x_LCHW[start : start + length].transpose(0, 1) for start in chosen])
+                parts.append(self._run(x_NCTHW))
+        return np.concatenate(parts) if parts else np.empty((0, self.spec.dimensions), np.float32)
+
+    @torch.inference_mode()
+    def _run(self, x: Tensor) -> NDArray[np.float32]:
+        x = x.to(self.device).contiguous(memory_format=self._layout)
+        return self._network(x).float().cpu().numpy()

@@ -1,0 +1,123 @@
+"""I3D, the network behind FVD: inflated Inception-v1, 400 logits.
+
+Parameter names are those of ``i3d_pretrained_400.pt`` and ``rgb_imagenet.pt``, so either file loads as it is.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Triple = tuple[int, int, int]
+
+_STEM: tuple[tuple[str, int, Triple, Triple], ...] = (
+    ("Conv3d_1a_7x7", 64, (7, 7, 7), (2, 2, 2)),
+    ("Conv3d_2b_1x1", 64, (1, 1, 1), (1, 1, 1)),
+    ("Conv3d_2c_3x3", 192, (3, 3, 3), (1, 1, 1)),
+)
+_MIXED: tuple[tuple[str, tuple[int, int, int, int, int, int]], ...] = (
+    ("Mixed_3b", (64, 96, 128, 16, 32, 32)),
+    ("Mixed_3c", (128, 128, 192, 32, 96, 64)),
+    ("Mixed_4b", (192, 96, 208, 16, 48, 64)),
+    ("Mixed_4c", (160, 112, 224, 24, 64, 64)),
+    ("Mixed_4d", (128, 128, 256, 24, 64, 64)),
+    ("Mixed_4e", (112, 144, 288, 32, 64, 64)),
+    ("Mixed_4f", (256, 160, 320, 32, 128, 128)),
+    ("Mixed_5b", (256, 160, 320, 32, 128, 128)),
+    ("Mixed_5c", (384, 192, 384, 48, 128, 128)),
+)
+"""Name and channels: 1x1; 1x1 and 3x3; 1x1 and 3x3; 1x1 after pooling."""
+_POOL_BEFORE: dict[str, tuple[Triple, Triple]] = {
+    "Conv3d_2b_1x1": ((1, 3, 3), (1, 2, 2)),
+    "Mixed_3b": ((1, 3, 3), (1, 2, 2)),
+    "Mixed_4b": ((3, 3, 3), (2, 2, 2)),
+    "Mixed_5b": ((2, 2, 2), (2, 2, 2)),
+}
+"""Kernel and stride of the max pooling in front of a stage."""
+
+
+class I3D(nn.Module):
+    """Clips [N, 3, T, 224, 224] in [-1, 1] to logits [N, 400], averaged over time, before any softmax.
+
+    ``pool`` is the last average pooling. The published 2 x 7 x 7 needs nine frames or more; 1 x 7 x 7 takes eight (and
+    equals it at sixteen).
+    """
+
+    def __init__(self, pool: Triple = (1, 7, 7), classes: int = 400) -> None:
+        super().__init__()
+        self.pool = pool
+        channels = 3
+        for name, width, kernel, stride in _STEM:
+            self.add_module(name, Unit(channels, width, kernel, stride))
+            channels = width
+        for name, widths in _MIXED:
+            self.add_module(name, Mixed(channels, widths))
+            channels = widths[0] + widths[2] + widths[4] + widths[5]
+        self.logits = Unit(channels, classes, (1, 1, 1), activation=False)
+
+    def forward(self, x_NCTHW: Tensor) -> Tensor:
+        """Raises ValueError for a clip too short for the pooling."""
+        frames = x_NCTHW.shape[2]
+        for name, _ in (*((stem[0], None) for stem in _STEM), *_MIXED):
+            if name in _POOL_BEFORE:
+                x_NCTHW = max_pool_same(x_NCTHW, *_POOL_BEFORE[name])
+            x_NCTHW = self.get_submodule(name)(x_NCTHW)
+        if x_NCTHW.shape[2] < self.pool[0]:
+            raise ValueError(
+                f"I3D with {self.pool} pooling needs 9 frames or more, got {frames}; use the 1x7x7 variant"
+            )
+        x_NCTHW = self.logits(F.avg_pool3d(x_NCTHW, self.pool, stride=1))
+        return x_NCTHW.mean(dim=(2, 3, 4))
+
+
+class Unit(nn.Module):
+    """Convolution with TensorFlow's SAME padding, batch normalisation, ReLU; or with a bias and neither."""
+
+    def __init__(
+        self, inner: int, outer: int, kernel: Triple, stride: Triple = (1, 1, 1), activation: bool = True
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.conv3d = nn.Conv3d(inner, outer, kernel, stride, bias=not activation)
+        self.bn = nn.BatchNorm3d(outer, eps=0.001, momentum=0.01) if activation else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, padding = padded_same(x, self.kernel, self.stride)
+        x = F.conv3d(x, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
+        return x if self.bn is None else F.relu(self.bn(x), inplace=True)
+
+
+class Mixed(nn.Module):
+    """Four branches side by side."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.b0 = Unit(channels, widths[0], (1, 1, 1))
+        self.b1a = Unit(channels, widths[1], (1, 1, 1))
+        self.b1b = Unit(widths[1], widths[2], (3, 3, 3))
+        self.b2a = Unit(channels, widths[3], (1, 1, 1))
+        self.b2b = Unit(widths[3], widths[4], (3, 3, 3))
+        self.b3b = Unit(channels, widths[5], (1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = max_pool_same(x, (3, 3, 3), (1, 1, 1))
+        branches = [self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(pooled)]
+        return torch.cat(branches, dim=1)
+
+
+def max_pool_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
+    """Max pooling with SAME padding. The zeros it adds change nothing: what comes here is never negative."""
+    x, padding = padded_same(x, kernel, stride)
+    return F.max_pool3d(x, kernel, stride, padding)
+
+
+def padded_same(x: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
+    """``x``, padded where SAME padding is uneven, and the even padding that the operation still has to add."""
+    totals = [
+        max(k - (s if size % s == 0 else size % s), 0) for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)
+    ]
+    if all(total % 2 == 0 for total in totals):
+        return x, (totals[0] // 2, totals[1] // 2, totals[2] // 2)
+    sides = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
+    return F.pad(x, sides), (0, 0, 0)

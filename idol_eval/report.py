@@ -1,0 +1,124 @@
+"""Rows as JSON, as Markdown and as the cells of a table. Nothing is printed here."""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from idol_eval.bench import Row
+from idol_eval.catalogue import METRICS, Metric
+from idol_eval.complexity import Complexity
+from idol_eval.protocol import Protocol
+
+_EMPTY = "-"
+BRIEF: tuple[str, ...] = (
+    "fid_fvd",
+    "fvd",
+    "depth_mse",
+    "depth_fg_mse",
+    "silhouette_iou",
+    "fid",
+    "psnr",
+    "ssim",
+    "video_change",
+    "depth_change",
+)
+"""Columns of a terminal's table; JSON and Markdown have all."""
+
+
+def to_json(rows: Sequence[Row], protocol: Protocol, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole result. Every row of ours carries the protocol; an infinite value is written as ``"inf"``."""
+    return {
+        "format": "idol-scores",
+        "version": 1,
+        "protocol": protocol.to_dict(),
+        "reference": dict(reference),
+        "versions": versions(),
+        "rows": [_row_json(row, protocol) for row in rows],
+    }
+
+
+def columns(rows: Sequence[Row], keys: Sequence[str] | None = None) -> list[Metric]:
+    """The metrics that any row has, in the catalogue's order; only those of ``keys`` where given."""
+    present = {key for row in rows for key in row.values}
+    return [metric for metric in METRICS if metric.key in present and (keys is None or metric.key in keys)]
+
+
+def cells(rows: Sequence[Row], keys: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Headings and lines of text for a table: the row's name, then its numbers, ``-`` where it has none."""
+    shown = columns(rows, keys)
+    lines = [[row.name, *(_written(metric, row.values.get(metric.key)) for metric in shown)] for row in rows]
+    return ["row", *(metric.heading for metric in shown)], lines
+
+
+def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
+    """Headings and the lines of a table of parts and costs."""
+    lines = [[name, f"{count / 1e6:.2f} M"] for name, count in found.parameters.items()]
+    lines.append(["all parameters", f"{sum(found.parameters.values()) / 1e6:.2f} M"])
+    if found.flops_per_step is not None:
+        lines.append([f"FLOPs per denoising step ({found.rule})", f"{found.flops_per_step / 1e9:.2f} G"])
+    if found.seconds is not None:
+        lines.append(
+            [f"seconds for {found.frames} frames, {found.steps} steps ({found.device})", f"{found.seconds:.2f}"]
+        )
+    if found.peak_memory_mb is not None:
+        lines.append([f"peak memory ({found.memory_kind})", f"{found.peak_memory_mb:.0f} MB"])
+    return ["cost", "value"], lines
+
+
+def markdown(rows: Sequence[Row], protocol: Protocol, complexity: Complexity | None = None) -> str:
+    """A page: the table, the protocol, what was left out, notes, costs."""
+    blocks = [_table(*cells(rows)), _protocol_text(protocol, rows)]
+    remarks = [f"- {row.name}: {text}" for row in rows for text in (*row.left_out, *row.notes)]
+    if remarks:
+        blocks.append("\n".join(remarks))
+    if complexity is not None:
+        blocks.append(_table(*complexity_cells(complexity)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """What numbers may depend on besides the protocol."""
+    names = {"torch": "torch", "numpy": "numpy", "av": "av", "idol": "idol-video-depth"}
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name, package in names.items():
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _row_json(row: Row, protocol: Protocol) -> dict[str, Any]:
+    record = asdict(row)
+    record["values"] = {key: _number(value) for key, value in row.values.items()}
+    record["per_clip"] = [{key: _number(value) for key, value in clip.items()} for clip in row.per_clip]
+    return record if row.kind == "paper" else record | {"protocol": protocol.to_dict()}
+
+
+def _number(value: Any) -> Any:
+    """JSON has no infinity; the PSNR of identical clips is one."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _written(metric: Metric, value: float | None) -> str:
+    return _EMPTY if value is None else format(value, metric.form)
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *("---:" for _ in headings[1:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, rule, *lines))
+
+
+def _protocol_text(protocol: Protocol, rows: Sequence[Row]) -> str:
+    size = "as they are" if protocol.size is None else f"centred square at {protocol.size} x {protocol.size}"
+    counts = next((row.counts for row in rows if row.counts), {})
+    used = {text["name"]: text["weights"] for row in rows for text in row.extractors.values()}
+    counted = ", ".join(f"{number} {name.removesuffix('_n')}" for name, number in counts.items())
+    networks = "; ".join(f"{name} with {weights}" for name, weights in used.items()) or "none"
+    return (
+        f"Protocol {protocol.id}: snippets of {protocol.snippet} frames, stride {protocol.stride}; frames {size}; "
+        f"{counted}. Extractors: {networks}."
+    )
