@@ -1,0 +1,117 @@
+"""What an annotator is: frames in, one track out, and a note on who made the track.
+
+An annotator sees a clip as a sequence of batches in order, and may carry state from one to the next (MediaPipe
+tracks). `reset` ends a clip. Pose and mask annotators see whole source frames; depth annotators see cropped frames
+together with the cropped pose and mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_prep.pose import Keypoints
+from idol_prep.schema import Polarity, Scope
+
+Kind = Literal["pose", "mask", "depth"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnnotatorInfo:
+    """Who made a track; goes into ``clip.json`` and ``dataset.json``."""
+
+    name: str
+    kind: Kind
+    version: str
+    licence: str
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each weight file, by file name."""
+    approximate: bool = False
+    """Whether the track only stands in for the real quantity; said wherever the track shows."""
+    note: str = ""
+
+    def to_dict(self) -> dict:
+        """Plain JSON types."""
+        return asdict(self) | {"weights": dict(self.weights)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relief:
+    """A body's joints with their depth: what the `landmarks` depth grows from.
+
+    ``xy`` float32 [L,33,2] in pixels of the frame, ``z`` float32 [L,33] in metres from the middle of the hips, larger
+    is farther. NaN where there is no person.
+    """
+
+    xy: NDArray[np.float32]
+    z: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoseTrack:
+    """Keypoints of one person a frame ([L,1,18]; a missing joint has score 0), and the relief where there is one."""
+
+    keypoints: Keypoints
+    relief: Relief | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Consecutive frames of one clip, and what is known of them so far."""
+
+    frames: NDArray[np.uint8]
+    """[L,H,W,3], RGB."""
+    shipped: Mapping[str, NDArray] = field(default_factory=dict)
+    """Tracks that the dataset itself brings, by name (``mask``, ``depth``), [L,H,W]."""
+    pose: PoseTrack | None = None
+    mask: NDArray[np.uint8] | None = None
+
+
+@runtime_checkable
+class PoseAnnotator(Protocol):
+    """Finds the main person's joints."""
+
+    @property
+    def info(self) -> AnnotatorInfo: ...
+
+    def reset(self) -> None: ...
+
+    def pose(self, batch: Batch) -> PoseTrack: ...
+
+
+@runtime_checkable
+class MaskAnnotator(Protocol):
+    """Says how much of each pixel is the main person: uint8 [L,H,W], 0 nothing, 255 all."""
+
+    @property
+    def info(self) -> AnnotatorInfo: ...
+
+    def reset(self) -> None: ...
+
+    def mask(self, batch: Batch) -> NDArray[np.uint8]: ...
+
+
+@runtime_checkable
+class DepthAnnotator(Protocol):
+    """Gives raw depth float32 [L,H,W] in its own units, NaN where it says nothing.
+
+    ``polarity`` tells which end is near (``distance``: larger is farther; ``inverse``: larger is nearer), ``scope``
+    whether it covers the person or the whole frame.
+    """
+
+    polarity: Polarity
+    scope: Scope
+
+    @property
+    def info(self) -> AnnotatorInfo: ...
+
+    def reset(self) -> None: ...
+
+    def depth(self, batch: Batch) -> NDArray[np.float32]: ...
+
+
+Annotator = PoseAnnotator | MaskAnnotator | DepthAnnotator

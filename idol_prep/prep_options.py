@@ -1,0 +1,82 @@
+"""How clips are made, what is told on the way, and what is told at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from idol_prep.crop import MODES, CropMode
+from idol_prep.quality import QualityLimits
+from idol_prep.schema import DataError, Polarity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepOptions:
+    """How clips are made; the same for every clip of a dataset. Raises `DataError` for what cannot be."""
+
+    size: int = 256
+    """Side of the square crops, in pixels (the shorter side where ``crop`` is ``none``)."""
+    crop: CropMode = "person"
+    pose: str = "mediapipe"
+    mask: str = "mediapipe"
+    depth: str = "landmarks"
+    depth_polarity: Polarity = "distance"
+    """Which end of a shipped depth is near; estimators know their own."""
+    clip_frames: int = 1024
+    """Longest clip; a longer video becomes several."""
+    shard: tuple[int, int] = (1, 1)
+    """Which part of the source's clips this run does: number (from 1) and count."""
+    retry_rejects: bool = False
+    limits: QualityLimits = field(default_factory=QualityLimits)
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 2048 or self.size % 8:
+            raise DataError(f"size {self.size} is not usable; take a multiple of 8 from 16 to 2048, such as 256")
+        if self.crop not in MODES:
+            raise DataError(f"unknown crop {self.crop!r}; choose one of {', '.join(MODES)}")
+        if self.clip_frames < self.limits.min_frames:
+            raise DataError(f"clips of {self.clip_frames} frames are too short; at least {self.limits.min_frames}")
+        if not 1 <= self.shard[0] <= self.shard[1]:
+            raise DataError(f"there is no shard {self.shard[0]}/{self.shard[1]}; shards count from 1, as in 1/4")
+        if self.depth_polarity not in ("distance", "inverse"):
+            raise DataError(f"unknown depth polarity {self.depth_polarity!r}; distance (larger is farther) or inverse")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where the work stands, told after each chunk of frames."""
+
+    clip: str
+    clips_done: int
+    clips: int
+    frames_done: int
+    """Frames that went through the first look in this run."""
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(kw_only=True, slots=True)
+class Summary:
+    """What a run did. Clips, frames and seconds are those of this run, not of what was there before."""
+
+    out: Path
+    clips: int = 0
+    frames: int = 0
+    found_frames: int = 0
+    """Frames with a person in them."""
+    kept_before: int = 0
+    """Clips that were finished before."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Id and why it was left out; an id ending in ``-rest`` is the lost end of a clip that was kept."""
+    rejected_before: int = 0
+    """Clips left out by an earlier run, and not tried again."""
+    approximate: tuple[str, ...] = ()
+    """Tracks that only stand in for the real quantity."""
+    seconds: float = 0.0
+
+    def reasons(self) -> dict[str, int]:
+        """Rejects of this run by kind, the words before the reason's colon."""
+        kinds = [reason.partition(":")[0] for reason in self.rejected.values()]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}

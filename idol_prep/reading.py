@@ -1,0 +1,164 @@
+"""Frames on their way in: read ahead on a thread, seen small by the annotators, and once more in full by the crop.
+
+A clip is looked at twice: once to find the person, once to cut him out, since the box depends on every frame. Where a
+clip's frames fit into `REPLAY_BYTES` they are kept in between; larger clips are decoded a second time. Memory is
+bounded either way.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from idol_prep.schema import DataError
+from idol_prep.sources import RawClip, RawFrame
+
+CHUNK = 8
+"""Frames that travel together."""
+REPLAY_BYTES = 1 << 30
+"""Source frames of one clip kept in memory between the two looks."""
+
+_AHEAD = 2
+_ANNOTATE_SIDE = 360
+"""Shorter side, in pixels, below which frames are not reduced for the annotators.
+
+A person who fills the picture still has more pixels than the 256 a side that MediaPipe's networks look at.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """Up to `CHUNK` consecutive frames, and the same reduced by a whole number for the annotators."""
+
+    frames: list[RawFrame]
+    small: NDArray[np.uint8]
+    """[n,h,w,3]."""
+    factor: int
+    """Source pixels for each pixel of ``small`` along one side."""
+
+
+class Replay:
+    """The frames ``start`` to ``start + limit`` of a clip, for a first look in chunks and a second one in full.
+
+    ``broken`` holds the reason after a first look that ended early, where the clip breaks off after good frames.
+    """
+
+    def __init__(self, clip: RawClip, start: int, limit: int) -> None:
+        self._clip, self._start, self._limit = clip, start, limit
+        self._kept: list[RawFrame] | None = []
+        self._bytes = 0
+        self.frames = 0
+        self.size: tuple[int, int] = (0, 0)
+        self.broken = ""
+
+    def first_look(self) -> Iterator[Chunk]:
+        """Every chunk, read ahead on a thread. The reason of an early end lands in ``broken``."""
+        with closing(_ahead(self._chunks())) as chunks:
+            for chunk in chunks:
+                self._keep(chunk.frames)
+                yield chunk
+
+    def second_look(self) -> Iterator[list[RawFrame]]:
+        """The frames again, as many as the first look gave, in lists of up to `CHUNK`."""
+        if self._kept is not None:
+            yield from (self._kept[at : at + CHUNK] for at in range(0, len(self._kept), CHUNK))
+            return
+        frames = islice(self._clip.read(self._start), self.frames)
+        with closing(_ahead(_lists(frames))) as lists:
+            yield from lists
+
+    def _chunks(self) -> Iterator[Chunk]:
+        frames = islice(self._clip.read(self._start), self._limit)
+        for some in _lists(self._good(frames)):
+            small, factor = reduced([frame.rgb for frame in some])
+            yield Chunk(frames=some, small=small, factor=factor)
+
+    def _good(self, frames: Iterator[RawFrame]) -> Iterator[RawFrame]:
+        try:
+            yield from frames
+        except DataError as error:
+            self.broken = str(error)
+
+    def _keep(self, frames: list[RawFrame]) -> None:
+        if not self.frames:
+            self.size = (frames[0].rgb.shape[0], frames[0].rgb.shape[1])
+        self.frames += len(frames)
+        self._bytes += sum(frame.rgb.nbytes + sum(map(_nbytes, frame.shipped.values())) for frame in frames)
+        if self._kept is None or self._bytes > REPLAY_BYTES:
+            self._kept = None
+        else:
+            self._kept.extend(frames)
+
+
+def reduced(frames: list[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], int]:
+    """Frames as one array, averaged over squares of the largest whole factor that leaves `_ANNOTATE_SIDE` pixels."""
+    factor = max(1, min(frames[0].shape[:2]) // _ANNOTATE_SIDE)
+    if factor == 1:
+        return np.stack(frames), 1
+    return np.stack([np.asarray(Image.fromarray(frame).reduce(factor)) for frame in frames]), factor
+
+
+def _nbytes(track: NDArray) -> int:
+    return track.nbytes
+
+
+def _lists(frames: Iterator[RawFrame]) -> Iterator[list[RawFrame]]:
+    while some := list(islice(frames, CHUNK)):
+        yield some
+
+
+class _End:
+    """Travels behind the last item; carries what went wrong."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def _ahead(items: Iterator) -> Generator:
+    """The same items, made on a thread that stays `_AHEAD` in front. Closing the iterator stops the thread."""
+    waiting: queue.Queue = queue.Queue(maxsize=_AHEAD)
+    stop = threading.Event()
+    thread = threading.Thread(target=_feed, args=(items, waiting, stop), name="idol-prep-read", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := waiting.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _feed(items: Iterator, waiting: queue.Queue, stop: threading.Event) -> None:
+    end = _End()
+    try:
+        for item in items:
+            if not _put(waiting, item, stop):
+                break
+    except BaseException as error:  # handed to the reader's thread, which raises it
+        end = _End(error)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+        _put(waiting, end, stop)
+
+
+def _put(waiting: queue.Queue, item: object, stop: threading.Event) -> bool:
+    """Wait for room; False when the reader has gone."""
+    while not stop.is_set():
+        try:
+            waiting.put(item, timeout=0.1)
+            return True
+        except queue.Full:
+            continue
+    return False

@@ -1,0 +1,198 @@
+"""The TikTok dataset as published (Jafarian and Park, HDNet): ``00001/{images,masks,densepose}/0001.png``.
+
+Frames count from 1, with gaps now and then; the download nests its folder once or twice. Masks come with it, DensePose
+too (not needed here); depth lies beside them where a depth network was run: ``00001/depth/0001.{png,npy,txt}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_prep.pictures import picture_size, read_depth, read_mask, read_rgb
+from idol_prep.schema import DataError, Split
+from idol_prep.sources import ClipLook, RawFrame, read_split_file
+
+FPS = 30.0
+PRESETS = ("disco-public",)
+"""``disco-public``: 1-334 train, 335-340 test, the public part of DisCo's split."""
+
+_FIRST_TEST = 335
+_NESTING = 3
+_DEPTH_SUFFIXES = (".png", ".npy", ".txt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TikTokSequence:
+    """One numbered folder of frames."""
+
+    folder: Path
+    split: Split
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def origin(self) -> str:
+        """The folder's name within the dataset."""
+        return self.folder.name
+
+    @cached_property
+    def stamp(self) -> str:
+        """Changes when frames are added, removed or replaced by others of another size."""
+        files = [*self._frames.values(), *(file for track in self._tracks.values() for file in track.values())]
+        return f"{len(files)} files, {sum(file.stat().st_size for file in files)} bytes"
+
+    def look(self) -> ClipLook:
+        """Size by the first frame's header; notes how many numbers are missing. Raises `DataError` if empty."""
+        numbers = self._numbers
+        if not self._frames:
+            raise DataError(f"{self.folder / 'images'}: holds no frame (0001.png, ...)")
+        if not numbers:
+            raise DataError(f"{self.folder}: no frame has a mask (and depth, where shipped) of its own number")
+        height, width = picture_size(self._frames[numbers[0]])
+        gaps = max(self._frames) - min(self._frames) + 1 - len(numbers)
+        return ClipLook(height=height, width=width, fps=FPS, frames=len(numbers), notes={"skipped_frames": gaps})
+
+    def read(self, start: int = 0) -> Iterator[RawFrame]:
+        """Frames in the order of their numbers with mask and depth. Raises `DataError` at the first unfit one."""
+        size = (0, 0)
+        for number in self._numbers[start:]:
+            rgb = read_rgb(self._frames[number])
+            size = size if any(size) else (rgb.shape[0], rgb.shape[1])
+            if rgb.shape[:2] != size:
+                raise DataError(f"{self._frames[number]}: is {_by(rgb.shape)}, the frames before are {_by(size)}")
+            yield RawFrame(rgb=rgb, shipped=self._shipped(number, size))
+
+    def ships(self, track: str) -> bool:
+        """Whether the folder of this track (``mask``, ``depth``) holds anything."""
+        return bool(self._tracks[track])
+
+    @cached_property
+    def _frames(self) -> dict[int, Path]:
+        return _numbered(self.folder / "images", (".png", ".jpg", ".jpeg"))
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        """Frames that have everything the sequence ships; the others count as gaps in the numbering."""
+        return sorted(set(self._frames).intersection(*(track for track in self._tracks.values() if track)))
+
+    @cached_property
+    def _tracks(self) -> dict[str, dict[int, Path]]:
+        return {
+            "mask": _numbered(self.folder / "masks", (".png", ".jpg", ".jpeg")),
+            "depth": _numbered(self.folder / "depth", _DEPTH_SUFFIXES),
+        }
+
+    def _shipped(self, number: int, size: tuple[int, int]) -> dict[str, NDArray]:
+        """The tracks that this sequence brings, of one frame."""
+        readers = {"mask": read_mask, "depth": read_depth}
+        return {
+            track: _fitting(readers[track](paths[number]), size, paths[number])
+            for track, paths in self._tracks.items()
+            if paths
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TikTokSource:
+    """The sequences of a TikTok download."""
+
+    root: Path
+    sequences: tuple[TikTokSequence, ...]
+    splits: str
+    name: str = field(default="tiktok", init=False)
+
+    @classmethod
+    def open(cls, raw: Path, *, split: str = "disco-public") -> TikTokSource:
+        """Find the sequences at or up to three folders below ``raw``; ``split`` is a preset's name or a split file.
+
+        Raises `DataError` where there are none, or for an unknown split.
+        """
+        root, folders = _find_sequences(raw)
+        assigned = _assign([folder.name for folder in folders], split)
+        sequences = tuple(TikTokSequence(folder=folder, split=assigned[folder.name]) for folder in folders)
+        return cls(root=root, sequences=sequences, splits=split)
+
+    def clips(self) -> Sequence[TikTokSequence]:
+        """Every sequence as one clip, by number."""
+        return self.sequences
+
+    def ships(self, track: str) -> bool:
+        """Whether the first sequence brings this track."""
+        return self.sequences[0].ships(track)
+
+    def describe(self) -> dict:
+        """For ``dataset.json``."""
+        return {"name": self.name, "sequences": len(self.sequences), "splits": self.splits}
+
+
+def _find_sequences(raw: Path) -> tuple[Path, list[Path]]:
+    if not raw.is_dir():
+        raise DataError(f"{raw}: no such folder; name the unpacked TikTok dataset")
+    level = [raw]
+    for _ in range(_NESTING + 1):
+        for root in level:
+            folders = [child for child in _folders(root) if _is_sequence(child)]
+            if folders:
+                return root, sorted(folders, key=lambda folder: _number(folder.name) or 0)
+        level = [child for root in level for child in _folders(root)]
+    raise DataError(f"{raw}: holds no sequence; expected 00001/images/0001.png there or in TikTok_dataset below it")
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def _is_sequence(folder: Path) -> bool:
+    return _number(folder.name) is not None and (folder / "images").is_dir()
+
+
+def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
+    if split in PRESETS:
+        return {name: _disco_public(_number(name) or 0) for name in names}
+    if not Path(split).is_file():
+        raise DataError(f"unknown split {split!r}: name a preset ({', '.join(PRESETS)}) or a split file")
+    listed = read_split_file(Path(split))
+    by_number = {_number(clip): part for clip, part in listed.items()}
+    absent = [name for name in names if _number(name) not in by_number]
+    if absent:
+        raise DataError(f"{split}: says nothing of {absent[0]} and {len(absent) - 1} more; list every sequence")
+    return {name: by_number[_number(name)] for name in names}
+
+
+def _disco_public(number: int) -> Split:
+    return "test" if number >= _FIRST_TEST else "train"
+
+
+def _numbered(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
+    """Files whose name ends in a number, by that number; empty where there is no such folder."""
+    if not folder.is_dir():
+        return {}
+    files = (file for file in folder.iterdir() if file.suffix.lower() in suffixes)
+    return {number: file for file in files if (number := _number(file.stem)) is not None}
+
+
+def _number(name: str) -> int | None:
+    digits = re.search(r"(\d+)$", name)
+    return int(digits[1]) if digits and not name.startswith(".") else None
+
+
+def _fitting(track: NDArray, size: tuple[int, int], path: Path) -> NDArray:
+    """The track as it is: it may be coarser or finer than its frame, but has to have its proportions."""
+    height, width = track.shape[:2]
+    if abs(height / width - size[0] / size[1]) > 0.02 * size[0] / size[1]:
+        raise DataError(f"{path}: is {_by((height, width))}, which does not fit its frame of {_by(size)}")
+    return np.ascontiguousarray(track)
+
+
+def _by(size: Sequence[int]) -> str:
+    return f"{size[1]}x{size[0]}"
