@@ -72,6 +72,10 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     if on_cpu and recipe.precision == "fp16":
         raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
+    if on_cpu:
+        # Before any parallel work: threads inherit it. Networks that start at zero make gradients so small that a
+        # processor leaves its fast path for them; a step of the demo recipe was 2 to 40 times slower without this.
+        torch.set_flush_denormal(True)
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
     if accelerator.num_processes > 1:
