@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from idol_prep._errors import DataError
@@ -56,7 +58,7 @@ def write_ffv1(path: Path, frames: Iterable[np.ndarray], layout: Layout = "rgb",
         stream.options = dict(_ENCODER)
         stream.codec_context.gop_size = 1
         stream.codec_context.thread_count = 1
-        for count, array in enumerate(_chain(first, iterator), start=1):
+        for count, array in enumerate(chain((first,), iterator), start=1):
             if np.shape(array) != expected or np.asarray(array).dtype != _DTYPE[layout]:
                 raise TrackError(
                     f"{path}: frame {count - 1} is {np.asarray(array).dtype} {np.shape(array)}, "
@@ -114,11 +116,6 @@ def _rate(fps: float) -> Fraction:
     return ntsc if abs(float(ntsc) - fps) < 1e-4 * fps else Fraction(fps).limit_denominator(1000)
 
 
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
-
-
 def _plane(frame: av.VideoFrame, layout: Layout) -> NDArray:
     """The frame's only plane as a view [H, padded row]."""
     plane = frame.planes[0]
@@ -126,7 +123,7 @@ def _plane(frame: av.VideoFrame, layout: Layout) -> NDArray:
     return rows.reshape(frame.height, -1) if rows.size % frame.height == 0 else _trim(rows, plane, frame)
 
 
-def _trim(rows: NDArray, plane: av.video.plane.VideoPlane, frame: av.VideoFrame) -> NDArray:
+def _trim(rows: NDArray, plane: VideoPlane, frame: av.VideoFrame) -> NDArray:
     """Rows of a plane whose buffer is longer than its picture."""
     stride = plane.line_size // rows.itemsize
     return rows[: stride * frame.height].reshape(frame.height, stride)

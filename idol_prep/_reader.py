@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep._errors import DataError
 from idol_prep._ffv1 import read_ffv1
-from idol_prep._records import FORMAT_VERSION, SPLITS, ClipRecord, Split
+from idol_prep._files import (
+    BACKGROUND_FILE,
+    CLIP_FILE,
+    CLIPS_FOLDER,
+    DATASET_FILE,
+    DEPTH_FILE,
+    FRAMES_FILE,
+    KEYPOINTS_FILE,
+    MANIFEST_FILE,
+    MASK_FILE,
+    check_version,
+    dict_hash,
+    file_hash,
+    read_json,
+)
+from idol_prep._manifest import read_manifest
+from idol_prep._records import ID, SPLITS, ClipRecord, Split
 from idol_prep.pose.formats import Keypoints
-
-DATASET_FILE, MANIFEST_FILE, REJECTS_FILE, CLIPS_FOLDER = "dataset.json", "manifest.parquet", "rejects.jsonl", "clips"
-CLIP_FILE = "clip.json"
-FRAMES_FILE, MASK_FILE, DEPTH_FILE = "frames.mkv", "mask.mkv", "depth.mkv"
-KEYPOINTS_FILE, BACKGROUND_FILE = "keypoints.npz", "background.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Clip:
         file = self.path / KEYPOINTS_FILE
         try:
             return Keypoints.load(file).window(start, stop)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise DataError(f"{file}: cannot be read ({error}); prepare this clip again") from error
 
     def background(self) -> NDArray[np.uint8] | None:
@@ -116,19 +126,12 @@ class Dataset:
     @staticmethod
     def open(root: Path) -> Dataset:
         """Read ``dataset.json`` and the manifest. Raises `DataError` for a folder that is no finished dataset."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         root = Path(root)
         info = read_json(root / DATASET_FILE, "a prepared dataset; make one with `idol prep`")
         check_version(root / DATASET_FILE, info)
         if not (root / MANIFEST_FILE).is_file():
             raise DataError(f"{root}: the dataset is not finished; run the command that makes it again, it continues")
-        try:
-            rows = pq.read_table(root / MANIFEST_FILE, columns=["record"]).column("record").to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{root / MANIFEST_FILE}: cannot be read ({error}); prepare the dataset again") from error
-        return Dataset(root, info, tuple(ClipRecord.from_dict(json.loads(row)) for row in rows))
+        return Dataset(root, info, read_manifest(root / MANIFEST_FILE))
 
     def records(self, split: Split | None = None) -> list[ClipRecord]:
         """The clips' records, ordered by id; of one split, or of all. Raises `DataError` for an unknown split."""
@@ -138,41 +141,12 @@ class Dataset:
 
     def clip(self, clip_id: str) -> Clip:
         """The clip of that id. Raises `DataError` if the dataset has none."""
-        if not any(record.id == clip_id for record in self._records):
+        folder = self.root / CLIPS_FOLDER / clip_id
+        if not (ID.fullmatch(clip_id) and folder.is_dir()):
             raise DataError(f"{self.root}: has no clip {clip_id!r} among its {len(self._records)}")
-        return Clip.open(self.root / CLIPS_FOLDER / clip_id)
+        return Clip.open(folder)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over ids, splits and contents of all clips: the same data, wherever it lies, has the same."""
         return dict_hash({record.id: f"{record.split} {record.sha256}" for record in self._records})
-
-
-def read_json(file: Path, wanted: str) -> dict[str, Any]:
-    """A JSON object; `DataError` names what the folder should have been."""
-    if not file.is_file():
-        raise DataError(f"{file.parent}: is not {wanted} (no {file.name})")
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise DataError(f"{file}: is damaged ({error}); prepare it again") from error
-
-
-def check_version(file: Path, document: dict[str, Any]) -> None:
-    """Raise `DataError` unless the document is of this format version."""
-    if document.get("version") != FORMAT_VERSION:
-        raise DataError(
-            f"{file}: has format version {document.get('version')!r}, this program reads {FORMAT_VERSION}; "
-            "prepare the data again or use the program that wrote it"
-        )
-
-
-def file_hash(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def dict_hash(values: dict[str, str]) -> str:
-    """SHA-256 over sorted names and values."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ Polarity = Literal["distance", "inverse"]
 Scope = Literal["person", "frame"]
 """Where depth means something: inside the mask, or everywhere."""
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,199}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +107,7 @@ class ClipRecord:
     """SHA-256 over ``files``."""
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
+        if not ID.fullmatch(self.id):
             raise DataError(f"clip id {self.id!r} is no file name; use letters, digits and . _ + = -")
         _one_of(f"clip {self.id}: split", self.split, SPLITS)
         if not (np.isfinite(self.fps) and self.fps > 0):

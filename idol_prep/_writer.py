@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_prep import _reader as names
+from idol_prep import _files as names
 from idol_prep._depth_codes import DepthCodes, depth_range
 from idol_prep._errors import DataError
 from idol_prep._ffv1 import read_ffv1, write_ffv1
-from idol_prep._reader import dict_hash, file_hash
+from idol_prep._files import dict_hash, explained, file_hash, write_json
+from idol_prep._manifest import write_manifest
+from idol_prep._reader import Clip, Dataset
 from idol_prep._records import FORMAT_VERSION, ClipRecord, DepthTrack
 from idol_prep.pose.formats import Keypoints
 
 _TEMPORARY = ".writing-"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DatasetWriter:
@@ -70,7 +69,7 @@ class DatasetWriter:
         and for a full disk; nothing of the clip is left then.
         """
         if self.has(record.id):
-            return names.Clip.open(self._folder(record.id)).record
+            return Clip.open(self._folder(record.id)).record
         temporary = self._folder(f"{_TEMPORARY}{record.id}.{socket.gethostname()}-{os.getpid()}")
         with explained(self.root, f"writing clip {record.id}"):
             try:
@@ -81,7 +80,7 @@ class DatasetWriter:
                 codes = self._write_depth(temporary, record, depth)
                 self._write_small(temporary, record, keypoints, background)
                 done = self._complete(record, temporary, keypoints, codes)
-                _write_document(temporary / names.CLIP_FILE, _clip_document(done, codes))
+                write_json(temporary / names.CLIP_FILE, _clip_document(done, codes))
                 temporary.rename(self._folder(record.id))
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -99,9 +98,9 @@ class DatasetWriter:
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         return list({entry["id"]: entry for entry in map(json.loads, lines)}.values())
 
-    def finish(self) -> names.Dataset:
+    def finish(self) -> Dataset:
         """Write the manifest and ``dataset.json`` from the clips on disk, and open the result."""
-        records = [names.Clip.open(folder).record for folder in self._clip_folders()]
+        records = [Clip.open(folder).record for folder in self._clip_folders()]
         if not records:
             raise DataError(f"{self.root}: no clip was written; see {names.REJECTS_FILE} for the reasons")
         counts = {
@@ -111,9 +110,9 @@ class DatasetWriter:
             "splits": {split: [r.split for r in records].count(split) for split in sorted({r.split for r in records})},
         }
         with explained(self.root):
-            _write_manifest(self.root / names.MANIFEST_FILE, records)
-            _write_document(self.root / names.DATASET_FILE, self._info | {"counts": counts})
-        return names.Dataset.open(self.root)
+            write_manifest(self.root / names.MANIFEST_FILE, records)
+            write_json(self.root / names.DATASET_FILE, self._info | {"counts": counts})
+        return Dataset.open(self.root)
 
     def _enter(self) -> None:
         """Make the root or check that it is ours; clear away what dead writers left."""
@@ -124,7 +123,7 @@ class DatasetWriter:
             raise DataError(f"{self.root}: is not empty and no prepared dataset; choose another folder")
         clips.mkdir(parents=True, exist_ok=True)
         if not document.is_file():
-            _write_document(document, self._info)
+            write_json(document, self._info)
         for leftover in clips.glob(f"{_TEMPORARY}*"):
             if _is_abandoned(leftover.name):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -187,21 +186,6 @@ class DatasetWriter:
         )
 
 
-@contextmanager
-def explained(root: Path, doing: str = "writing") -> Iterator[None]:
-    """Turn a full disk and missing rights into one line that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DataError(
-                f"{root}: no space left while {doing}; free some and run the command again, finished clips stay"
-            ) from error
-        if isinstance(error, PermissionError):
-            raise DataError(f"{root}: may not be written to ({error.strerror}); choose another folder") from error
-        raise
-
-
 def _is_abandoned(name: str) -> bool:
     """Whether the process that wrote this temporary folder is gone. One process has one writer a root."""
     host, _, pid = name.rpartition("-")
@@ -221,8 +205,9 @@ def _is_abandoned(name: str) -> bool:
 def _fitting(track: Iterable[NDArray], record: ClipRecord, name: str) -> Iterator[NDArray]:
     """The track's frames, one for each of the clip's."""
     count = 0
-    for count, frame in enumerate(track, start=1):
+    for frame in track:
         _check_shape(record, name, frame, (record.height, record.width))
+        count += 1
         yield frame
     if count != record.frames:
         raise DataError(f"clip {record.id}: {record.frames} frames but {count} of the {name}")
@@ -240,34 +225,3 @@ def _clip_document(record: ClipRecord, codes: DepthCodes | None) -> dict[str, An
         "record": record.to_dict(),
         "depth_codes": {"offset": codes.offset, "scale": codes.scale} if codes else None,
     }
-
-
-def _write_document(file: Path, document: Mapping[str, Any]) -> None:
-    """JSON through a temporary name, so that a reader sees the old or the new one."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_manifest(file: Path, records: list[ClipRecord]) -> None:
-    """One row a clip: flat columns to query, and the whole record as JSON."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    flat = ("id", "split", "source", "fps", "start_frame", "frames", "height", "width", "keypoint_format", "sha256")
-    rows = [record.to_dict() for record in records]
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in flat}
-    for name in ("low", "high", "polarity", "scope"):
-        columns[f"depth_{name}"] = [row["depth"][name] if row["depth"] else None for row in rows]
-    columns["approximate"] = pa.array([row["approximate"] for row in rows], pa.list_(pa.string()))
-    columns["record"] = [json.dumps(row) for row in rows]
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as stream:
-            pq.write_table(pa.table(columns), stream)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -32,7 +32,8 @@ def table(name: ColormapName = "hot") -> NDArray[np.uint8]:
         lut = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     else:
         grid = np.linspace(0.0, 1.0, 256)
-        channels = [np.interp(grid, *zip(*corners, strict=True)) for corners in (_HOT_RED, _HOT_GREEN, _HOT_BLUE)]
+        corners = (_HOT_RED, _HOT_GREEN, _HOT_BLUE)
+        channels = [np.interp(grid, [x for x, _ in c], [y for _, y in c]) for c in corners]
         # Cut off, not rounded: the bytes that matplotlib itself writes.
         lut = (np.stack(channels, axis=-1) * 255).astype(np.uint8)
     lut.setflags(write=False)
@@ -42,9 +43,9 @@ def table(name: ColormapName = "hot") -> NDArray[np.uint8]:
 def encode(depth: ArrayLike, name: ColormapName = "hot") -> NDArray[np.uint8]:
     """Colours uint8 [...,3] of values [...] in [0,1]. Values outside and NaN raise `ValueError`."""
     values = np.asarray(depth, dtype=np.float32)
-    if values.size and not (np.nanmin(values) >= 0 and np.nanmax(values) <= 1 and np.isfinite(values).all()):
+    if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
-            f"depth to colour must lie in [0, 1], found {np.nanmin(values):.4g} to {np.nanmax(values):.4g}; "
+            f"depth to colour must lie in [0, 1], found {values.min():.4g} to {values.max():.4g}; "
             "normalise it first (DepthRange.normalise)"
         )
     return table(name)[np.rint(values * 255).astype(np.uint8)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from idol_prep._ffv1 import Layout, TrackError, read_ffv1, write_ffv1
@@ -61,7 +63,7 @@ def read_video(path: Path, *, start: int = 0, stop: int | None = None, step: int
             if stop is not None and index >= stop:
                 return
             if index >= start and (index - start) % step == 0:
-                picture = frame.to_ndarray(format="rgb24")
+                picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                 yield np.ascontiguousarray(np.rot90(picture, _quarter_turns(frame)))
 
 
@@ -79,18 +81,13 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, *, crf: int 
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.options = {"crf": str(crf), "preset": "veryfast"}
-        for array in (first, *iterator) if isinstance(frames, np.ndarray) else _prepend(first, iterator):
+        for array in chain((first,), iterator):
             padded = np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), "rgb24")))
         container.mux(stream.encode(None))
 
 
-def _prepend(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
-
-
-def _open(path: Path) -> av.container.InputContainer:
+def _open(path: Path) -> InputContainer:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such video file")
     try:
@@ -103,7 +100,7 @@ def _open(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _decoded(container: av.container.InputContainer, path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(container: InputContainer, path: Path) -> Iterator[av.VideoFrame]:
     try:
         yield from container.decode(container.streams.video[0])
     except av.FFmpegError as error:
@@ -115,7 +112,7 @@ def _quarter_turns(frame: av.VideoFrame) -> int:
     return round((getattr(frame, "rotation", 0) or 0) / 90) % 4
 
 
-def _frames_by_duration(container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction) -> int | None:
+def _frames_by_duration(container: InputContainer, stream: av.VideoStream, rate: Fraction) -> int | None:
     if stream.duration and stream.time_base:
         return round(stream.duration * stream.time_base * rate)
     if container.duration:

@@ -94,7 +94,7 @@ class Keypoints:
     @staticmethod
     def load(path: Path) -> Keypoints:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             return Keypoints(xy=stored["xy"], score=stored["score"], format=str(stored["format"]))  # type: ignore[arg-type]
 
 

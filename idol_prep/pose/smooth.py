@@ -21,7 +21,8 @@ class Smoothed:
 def smooth(keypoints: Keypoints, sigma: float = 1.0) -> Smoothed:
     """Replace each seen joint's place by the mean of its neighbours in time, Gaussian (``sigma`` frames) times score.
 
-    Scores stay as they are. A window does not reach over a gap: what lies behind missing frames has no say. Person slots must follow the same person over time. Raises `PoseError` for a sigma that is not above 0.
+    Scores stay as they are. A window does not reach over a gap: what lies behind missing frames has no say. A person
+    must keep the same slot over time. Raises `PoseError` for a sigma that is not above 0.
     """
     if not sigma > 0:
         raise PoseError(f"smoothing needs a sigma above 0 frames, got {sigma}")

@@ -1,0 +1,85 @@
+"""The files of a prepared dataset: their names, and reading and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from idol_prep._errors import DataError
+from idol_prep._records import FORMAT_VERSION
+
+DATASET_FILE, MANIFEST_FILE, REJECTS_FILE, CLIPS_FOLDER = "dataset.json", "manifest.parquet", "rejects.jsonl", "clips"
+CLIP_FILE = "clip.json"
+FRAMES_FILE, MASK_FILE, DEPTH_FILE = "frames.mkv", "mask.mkv", "depth.mkv"
+KEYPOINTS_FILE, BACKGROUND_FILE = "keypoints.npz", "background.png"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def read_json(file: Path, wanted: str) -> dict[str, Any]:
+    """A JSON object; `DataError` names what the folder should have been."""
+    if not file.is_file():
+        raise DataError(f"{file.parent}: is not {wanted} (no {file.name})")
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise DataError(f"{file}: is damaged ({error}); prepare it again") from error
+
+
+def check_version(file: Path, document: dict[str, Any]) -> None:
+    """Raise `DataError` unless the document is of this format version."""
+    if document.get("version") != FORMAT_VERSION:
+        raise DataError(
+            f"{file}: has format version {document.get('version')!r}, this program reads {FORMAT_VERSION}; "
+            "prepare the data again or use the program that wrote it"
+        )
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def dict_hash(values: dict[str, str]) -> str:
+    """SHA-256 over sorted names and values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def replaced(file: Path) -> Iterator[IO[bytes]]:
+    """Open a stream that becomes ``file`` when all went well: a reader sees the old or the new one, never a part."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as stream:
+            yield stream
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(file: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    with replaced(file) as stream:
+        stream.write((json.dumps(document, indent=2) + "\n").encode())
+
+
+@contextmanager
+def explained(root: Path, doing: str = "writing") -> Iterator[None]:
+    """Turn a full disk and missing rights into one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DataError(
+                f"{root}: no space left while {doing}; free some and run the command again, finished clips stay"
+            ) from error
+        if isinstance(error, PermissionError):
+            raise DataError(f"{root}: may not be written to ({error.strerror}); choose another folder") from error
+        raise
