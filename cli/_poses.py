@@ -22,8 +22,6 @@ _FPS = 30.0
 """Frames a second where the source does not say."""
 _LOOKED_AT = 300
 _VOTES = 8
-_JOINT_SEEN = 0.3
-"""Score from which on a joint counts as seen."""
 
 
 class PosesError(ValueError):
@@ -161,9 +159,8 @@ def _of_json(folder: Path, size: int) -> Poses:
 
 def _of_clip(folder: Path, size: int) -> Poses:
     """A prepared clip, in the view that training takes of it."""
-    from idol_prep.schema import Clip
-
     from idol_model.data import clip_poses
+    from idol_prep.schema import Clip
 
     clip = Clip.open(folder)
     keypoints = clip.keypoints()
@@ -190,11 +187,11 @@ def _of_keypoints(keypoints: Any, view: View, size: int, kind: str, fps: float) 
 
     from idol_prep.pose import render
 
-    moved = keypoints.xy - np.array([view.left, view.top], dtype=np.float32)
+    moved = replace(keypoints, xy=keypoints.xy - np.array([view.left, view.top], dtype=np.float32))
 
     def read() -> Iterator[Any]:
         for number in range(len(moved)):
-            one = replace(keypoints, xy=moved[number : number + 1], score=keypoints.score[number : number + 1])
+            one = moved.window(number, number + 1)
             yield render(one, size=(size, size), source_size=(view.side, view.side))[0]
 
     return Poses(kind=kind, view=view.name, frames=len(moved), empty=_empty(keypoints), fps=fps, read=read)
@@ -202,7 +199,7 @@ def _of_keypoints(keypoints: Any, view: View, size: int, kind: str, fps: float) 
 
 def _joints_box(path: Path, keypoints: Any) -> tuple[int, int, int, int]:
     """The box around all joints that are seen."""
-    seen = keypoints.xy[keypoints.score >= _JOINT_SEEN]
+    seen = keypoints.xy[_drawn_joints(keypoints)]
     if len(seen) == 0:
         raise PosesError(f"{path}: no person in any of its {len(keypoints.xy)} frames; give poses of a person")
     (left, top), (right, bottom) = seen.min(axis=0), seen.max(axis=0)
@@ -210,7 +207,14 @@ def _joints_box(path: Path, keypoints: Any) -> tuple[int, int, int, int]:
 
 
 def _empty(keypoints: Any) -> int:
-    return int((keypoints.score.max(axis=(1, 2)) < _JOINT_SEEN).sum())
+    return int((~_drawn_joints(keypoints).any(axis=(1, 2))).sum())
+
+
+def _drawn_joints(keypoints: Any) -> Any:
+    """bool [L, P, K]: the joints that the renderer draws."""
+    from idol_prep.pose.render import SCORE_THRESHOLD
+
+    return keypoints.score >= SCORE_THRESHOLD
 
 
 def _check_whole(frames: Frames, count: int) -> None:
