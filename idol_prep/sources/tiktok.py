@@ -45,9 +45,13 @@ class TikTokSequence:
         """The folder's name within the dataset."""
         return self.folder.name
 
-    @cached_property
+    @property
     def stamp(self) -> str:
         """Changes when frames are added, removed or replaced by others of another size."""
+        return self._stamp
+
+    @cached_property
+    def _stamp(self) -> str:
         files = [*self._frames.values(), *(file for track in self._tracks.values() for file in track.values())]
         return f"{len(files)} files, {sum(file.stat().st_size for file in files)} bytes"
 
@@ -162,11 +166,12 @@ def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
     if not Path(split).is_file():
         raise DataError(f"unknown split {split!r}: name a preset ({', '.join(PRESETS)}) or a split file")
     listed = read_split_file(Path(split))
-    by_number = {_number(clip): part for clip, part in listed.items()}
-    absent = [name for name in names if _number(name) not in by_number]
+    by_number: dict[int | None, Split] = {_number(clip): part for clip, part in listed.items()}
+    assigned = {name: by_number[_number(name)] for name in names if _number(name) in by_number}
+    absent = [name for name in names if name not in assigned]
     if absent:
         raise DataError(f"{split}: says nothing of {absent[0]} and {len(absent) - 1} more; list every sequence")
-    return {name: by_number[_number(name)] for name in names}
+    return assigned
 
 
 def _disco_public(number: int) -> Split:

@@ -1,0 +1,122 @@
+"""How fast `idol prep folder` is, measured against what it cannot do without: decoding, and MediaPipe.
+
+    python benchmarks/prep_speed.py VIDEO [--rounds 3] [--json]
+
+In each round, on the same machine in the same minute: decoding alone (every frame as RGB), MediaPipe alone (pose and
+person mask of frames that lie decoded in memory at their full size), MediaPipe's pose alone, and the whole preparation
+into an empty folder. The figure of merit is the preparation's speed over that of the slower of decoding and MediaPipe;
+the median of the rounds is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from idol_prep import annotators, video
+from idol_prep.annotators.mediapipe_pose import PersonEngine
+from idol_prep.pipeline import PrepOptions, prepare
+from idol_prep.sources.folder import FolderSource
+
+GOAL = 0.7
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Frames a second of each part in one round."""
+
+    decode: float
+    mediapipe: float
+    pose_only: float
+    prepare: float
+
+    @property
+    def ratio(self) -> float:
+        """Preparation over the slower of decoding and MediaPipe (pose and mask)."""
+        return self.prepare / min(self.decode, self.mediapipe)
+
+    @property
+    def ratio_to_pose(self) -> float:
+        """The same against MediaPipe without its mask."""
+        return self.prepare / min(self.decode, self.pose_only)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    rounds = measure(chosen.video, chosen.rounds)
+    middle = {name: statistics.median(getattr(r, name) for r in rounds) for name in (*_PARTS, "ratio", "ratio_to_pose")}
+    if chosen.json:
+        print(json.dumps({"video": chosen.video.name, "goal": GOAL, "rounds": len(rounds), **middle}, indent=2))
+    else:
+        for name, label in _PARTS.items():
+            print(f"{label:<44}{middle[name]:8.1f} frames/s")
+        print(f"{'preparation / slower of decoding, MediaPipe':<44}{middle['ratio']:8.2f} (goal {GOAL})")
+        print(f"{'the same against pose without mask':<44}{middle['ratio_to_pose']:8.2f}")
+    return 0 if middle["ratio"] >= GOAL else 1
+
+
+_PARTS = {
+    "decode": "decoding alone",
+    "mediapipe": "MediaPipe alone, pose and mask",
+    "pose_only": "MediaPipe alone, pose",
+    "prepare": "idol prep folder, everything",
+}
+
+
+def measure(path: Path, rounds: int) -> list[Timing]:
+    """Time every part ``rounds`` times, interleaved."""
+    frames = [np.ascontiguousarray(frame) for frame in video.read_video(path)]
+    annotators.create_pair("mediapipe", "mediapipe")  # imports are not what is measured
+    return [
+        Timing(
+            decode=_rate(len(frames), lambda: _decode(path)),
+            mediapipe=_rate(len(frames), lambda: _mediapipe(frames, segmentation=True)),
+            pose_only=_rate(len(frames), lambda: _mediapipe(frames, segmentation=False)),
+            prepare=_rate(len(frames), lambda: _prepare(path)),
+        )
+        for _ in range(rounds)
+    ]
+
+
+def _rate(frames: int, work: Callable[[], None]) -> float:
+    start = perf_counter()
+    work()
+    return frames / (perf_counter() - start)
+
+
+def _decode(path: Path) -> None:
+    for _ in video.read_video(path):
+        pass
+
+
+def _mediapipe(frames: list[np.ndarray], *, segmentation: bool) -> None:
+    engine = PersonEngine(segmentation=segmentation)
+    for start in range(0, len(frames), _BATCH):
+        engine.run(np.stack(frames[start : start + _BATCH]))
+
+
+def _prepare(path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="idol-prep-speed-"))
+    try:
+        prepare(FolderSource.open(path), folder / "out", PrepOptions())
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
