@@ -58,7 +58,7 @@ class Camera:
         )
 
     def containing(self, points: Array, radius: float, picture: tuple[int, int]) -> "Camera":
-        """The same camera, moved or stepped back so that all ``points`` [..., 3], ``radius`` metres around, lie inside."""
+        """The same camera, moved or back, so that ``points`` [..., 3] and ``radius`` metres around lie inside."""
         height, width = picture
         low = points[..., :2].reshape(-1, 2).min(axis=0) - radius
         high = points[..., :2].reshape(-1, 2).max(axis=0) + radius
