@@ -29,6 +29,7 @@ _STILL = 1.35
 """One resting box is taken where it need not be larger than this, in units of the moving box's side."""
 _SMOOTHING_SECONDS = 0.6
 _MULTIPLE = 8
+_REDUCING_GAP = 1.4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +97,17 @@ def plan(mode: CropMode, boxes: NDArray[np.float64], frame_size: tuple[int, int]
     return _around_person(_fill_gaps(boxes), frame_size, size, fps)
 
 
-def cut_picture(picture: NDArray[np.uint8], box: Edges, size: tuple[int, int]) -> NDArray:
-    """The box of an RGB picture [H,W,3], resampled with antialiasing to ``size``."""
+def cut_picture(picture: NDArray[np.uint8], box: Edges, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The box of an RGB picture [H,W,3], resampled with antialiasing to ``size``.
+
+    A large box is first averaged over whole squares of pixels, down to at least 1.4 times the size: that halves the
+    time, and changes less than another good filter would.
+    """
     inner, moved = _padded(picture, box)
-    return np.asarray(Image.fromarray(inner).resize((size[1], size[0]), Image.Resampling.BICUBIC, box=moved))
+    cut = Image.fromarray(inner).resize(
+        (size[1], size[0]), Image.Resampling.BICUBIC, box=moved, reducing_gap=_REDUCING_GAP
+    )
+    return np.asarray(cut)
 
 
 def cut_mask(mask: NDArray[np.uint8], box: Edges, size: tuple[int, int]) -> NDArray[np.uint8]:

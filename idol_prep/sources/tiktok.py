@@ -167,7 +167,7 @@ def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
         raise DataError(f"unknown split {split!r}: name a preset ({', '.join(PRESETS)}) or a split file")
     listed = read_split_file(Path(split))
     by_number: dict[int | None, Split] = {_number(clip): part for clip, part in listed.items()}
-    assigned = {name: by_number[_number(name)] for name in names if _number(name) in by_number}
+    assigned: dict[str, Split] = {name: by_number[_number(name)] for name in names if _number(name) in by_number}
     absent = [name for name in names if name not in assigned]
     if absent:
         raise DataError(f"{split}: says nothing of {absent[0]} and {len(absent) - 1} more; list every sequence")
