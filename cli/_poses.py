@@ -7,7 +7,7 @@ video (or pictures) of a person who dances. Whether pictures are drawn poses or 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -38,19 +38,26 @@ class Frames:
     expected: int | None
     read: Callable[[], Iterator[Any]]
 
+    def first(self, frames: int | None) -> "Frames":
+        """The first ``frames`` of them; what lies behind is not even read."""
+        if frames is None:
+            return self
+        expected = frames if self.expected is None else min(frames, self.expected)
+        return replace(self, expected=expected, read=lambda: islice(self.read(), frames))
 
-def open_poses(path: Path, size: int, are: Are, out: Output) -> Poses:
-    """The poses of ``path`` as pictures of side ``size``.
+
+def open_poses(path: Path, size: int, are: Are, out: Output, most: int | None = None) -> Poses:
+    """The poses of ``path`` as pictures of side ``size``, the first ``most`` of them.
 
     Raises FileNotFoundError, PosesError, PictureError or idol_prep's errors, each naming the file and the fix.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder of poses")
     if (path / "clip.json").is_file():
-        return _of_clip(path, size)
+        return _of_clip(path, size).first(most)
     if path.is_dir() and not _pictures_in(path):
-        return _of_json(path, size)
-    frames = _frames(path)
+        return _of_json(path, size).first(most)
+    frames = _frames(path).first(most)
     if _drawn(frames, are, out):
         return _of_maps(frames, size, out)
     return _of_people(frames, size, out)
@@ -181,8 +188,6 @@ def _of_clip(folder: Path, size: int) -> Poses:
 
 
 def _of_keypoints(keypoints: Any, view: View, size: int, kind: str, fps: float) -> Poses:
-    from dataclasses import replace
-
     import numpy as np
 
     from idol_prep.pose import render

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import _defaults
+from cli import _defaults, _pictures, _poses
 from cli._output import Output
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ def _generate(
     where = _device(device)
     _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
     pipe, record = _load(checkpoint.path, where)
-    inputs = _read_inputs(out, (fg, mask, bg, poses), pipe.size, poses_are)
-    sequence: Poses = inputs["poses"].first(frames)
+    pictures = {"foreground": _pictures.foreground(fg, mask, out), "background": _pictures.read_rgba(bg)}
+    sequence = _poses.open_poses(poses, pipe.size, poses_are, out, frames)
+    _tell(out, poses, sequence)
     info = _info(pipe, record, target.path.name, sequence.fps, {"seed": seed, "steps": steps, "guidance": guidance})
-    result = _run(out, pipe, inputs | {"poses": sequence}, info, (target.path, exports))
+    result = _run(out, pipe, pictures | {"poses": sequence}, info, (target.path, exports))
     _report(out, target.path, result, exports)
 
 
@@ -116,22 +117,11 @@ def _load(checkpoint: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]
     return pipe, {"path": str(checkpoint), "sha256": checkpoint_hash(folder)}
 
 
-def _read_inputs(
-    out: Output, paths: "tuple[Path, Path | None, Path, Path]", size: int, poses_are: Any
-) -> dict[str, Any]:
-    from cli import _pictures, _poses
-
-    fg, mask, bg, poses = paths
-    inputs = {
-        "foreground": _pictures.foreground(fg, mask, out),
-        "background": _pictures.read_rgba(bg),
-        "poses": _poses.open_poses(poses, size, poses_are, out),
-    }
-    sequence = inputs["poses"]
-    out.note(f"            {sequence.frames} frames of {sequence.kind}; the model sees {sequence.view}")
-    if sequence.empty:
-        out.warn(f"{poses}: no person in {sequence.empty} of {sequence.frames} frames; they are generated all the same")
-    return inputs
+def _tell(out: Output, path: Path, poses: "Poses") -> None:
+    """What was found in POSES."""
+    out.note(f"            {poses.frames} frames of {poses.kind}; the model sees {poses.view}")
+    if poses.empty:
+        out.warn(f"{path}: no person in {poses.empty} of {poses.frames} frames; they are generated all the same")
 
 
 def _info(

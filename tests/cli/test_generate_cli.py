@@ -24,7 +24,7 @@ from cli.main import build_app
 from idol_model.data import clip_poses
 from idol_prep.pose import Keypoints
 from idol_prep.schema import Clip, ClipRecord, DatasetWriter
-from idol_prep.video import read_ffv1, write_mp4
+from idol_prep.video import read_ffv1, read_video, write_mp4
 
 
 @pytest.fixture(scope="module")
@@ -343,3 +343,24 @@ def test_a_prepared_clip_gives_the_poses_that_training_sees(generate, clip):
     assert np.array_equal(list(poses), expected)
     whole = generate(poses=clip.parents[1])
     assert (whole.exit_code, "name one of its clips" in whole.stderr) == (2, True)
+
+
+@pytest.mark.real
+@pytest.mark.skipif("IDOL_REAL_MEDIA" not in os.environ, reason="set IDOL_REAL_MEDIA to the folder of real media")
+def test_a_real_man_and_a_real_pose_video(generate):
+    media = Path(os.environ["IDOL_REAL_MEDIA"])
+    Image.fromarray(next(read_video(media / "juggling.mp4"))).save("man.png")
+    result = generate("-o", "s", fg=Path("man.png").resolve(), poses=media / "pose_dwpose_a.mp4")
+    assert result.exit_code == 0, result.output
+    assert "the mask found in it" in result.stderr
+    assert len(read_ffv1(Path("s/frames.mkv"))) == len(read_ffv1(Path("s/depth.mkv"))) == 136
+
+
+@pytest.mark.real
+@pytest.mark.skipif("IDOL_REAL_MEDIA" not in os.environ, reason="set IDOL_REAL_MEDIA to the folder of real media")
+def test_a_real_man_drives(generate):
+    media = Path(os.environ["IDOL_REAL_MEDIA"])
+    result = generate("-o", "s", "--frames", 20, poses=media / "juggling.mp4")
+    assert result.exit_code == 0, result.output
+    assert "20 frames of a video of a person" in result.stderr
+    assert "warning" not in result.stderr
