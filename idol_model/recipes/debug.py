@@ -34,6 +34,7 @@ def debug() -> Recipe:
         data=dataclasses.replace(recipe.data, size=32),
         codec_stage=CodecStage(steps=10, batch_size=4),
         stages=tuple(dataclasses.replace(stage, steps=10, batch_size=2) for stage in recipe.stages),
+        precision="fp32",
         log_every=1,
         save_every=5,
     )

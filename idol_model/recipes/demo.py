@@ -31,11 +31,13 @@ def demo() -> Recipe:
         diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", min_snr=5.0),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
         sampling=SamplingConfig(steps=20, guidance=1.5),
-        codec_stage=CodecStage(steps=3000, batch_size=16, lr=1e-3, edge_weight=1.0),
+        precision="bf16",
+        save_every=200,
+        codec_stage=CodecStage(steps=2400, batch_size=16, lr=1e-3, edge_weight=1.0),
         stages=(
             Stage(
                 name="image",
-                steps=6000,
+                steps=4000,
                 frames=1,
                 batch_size=16,
                 lr=5e-4,
@@ -48,7 +50,7 @@ def demo() -> Recipe:
             ),
             Stage(
                 name="video",
-                steps=3000,
+                steps=2000,
                 frames=8,
                 batch_size=2,
                 lr=3e-4,
