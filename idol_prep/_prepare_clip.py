@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idol_prep import annotators
 from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
@@ -15,13 +15,13 @@ from idol_prep.crop import CropPlan, plan
 from idol_prep.first_look import FirstLook, FirstLooker
 from idol_prep.prep_options import PrepOptions
 from idol_prep.quality import ClipMeter, pose_scores, why_reject
-from idol_prep.reading import Replay
+from idol_prep.reading import Replay, ahead
 from idol_prep.schema import ClipRecord, DataError, DatasetWriter, DepthTrack
-from idol_prep.second_look import CutClip, cut_clip
+from idol_prep.second_look import SecondLook
 from idol_prep.sources import ClipLook, RawClip
 
-_WORKERS = 2
 _STRAY_PERCENTILES = (0.5, 99.5)
+_SAMPLE = 100_000
 
 
 class Rejected(Exception):
@@ -34,19 +34,18 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """The annotators of a run and the threads that cut pictures."""
+    """The annotators of a run."""
 
     pose: PoseAnnotator
     mask: MaskAnnotator
     depth: DepthAnnotator
-    workers: ThreadPoolExecutor
 
     @classmethod
     def make(cls, options: PrepOptions) -> Tools:
         """Build what ``options`` name. Raises where an annotator is unknown or not installed."""
         pose, mask = annotators.create_pair(options.pose, options.mask)
         depth = annotators.create_depth(options.depth, polarity=options.depth_polarity)
-        return cls(pose=pose, mask=mask, depth=depth, workers=ThreadPoolExecutor(_WORKERS, "idol-prep-cut"))
+        return cls(pose=pose, mask=mask, depth=depth)
 
     def infos(self) -> dict[str, AnnotatorInfo]:
         """Who makes which track."""
@@ -55,10 +54,6 @@ class Tools:
     def approximate(self) -> tuple[str, ...]:
         """The tracks that only stand in for the real quantity."""
         return tuple(track for track, info in self.infos().items() if info.approximate)
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self.workers.shutdown()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,26 +112,43 @@ class ClipMaker:
 
     def finish(self, looked: Looked) -> Made:
         """Cut, annotate depth and write. A full disk or the like raises: it concerns the whole run."""
+        second = SecondLook.prepare(looked.found, looked.crop)
+        scores: dict[str, float] = {}
         try:
-            record, clip = self._cut(looked)
+            self.writer.write_clip(
+                self._record(looked, scores),
+                frames=self._frames(looked, second, scores),
+                mask=second.mask,
+                keypoints=second.pose.keypoints,
+                depth=self._depth_track(second),
+            )
         except Rejected as reject:
             return Made(raw=looked.raw, kept=False, rejects={looked.clip_id: reject})
-        self.writer.write_clip(
-            record, frames=clip.frames, mask=clip.mask, keypoints=clip.keypoints, depth=self._depth_track(clip)
-        )
         return Made(raw=looked.raw, kept=True, rejects=_lost_rest(looked))
 
-    def _cut(self, looked: Looked) -> tuple[ClipRecord, CutClip]:
+    def _frames(self, looked: Looked, second: SecondLook, scores: dict[str, float]) -> Iterator[NDArray[np.uint8]]:
+        """The cut frames, cut on a thread while the writer encodes them; fills mask, depth and scores on the way.
+
+        The writer asks for frames first, and writes the record last: by then the other tracks and the scores are there.
+        """
         meter = ClipMeter()
-        with _rejecting("cut", "failed"):
-            lists = looked.replay.second_look()
-            clip = cut_clip(lists, looked.found, looked.crop, self.tools.depth, meter, self.tools.workers)
-        inside = clip.depth[(clip.mask > 0) & np.isfinite(clip.depth)]
+        with (
+            _rejecting("cut", "failed"),
+            closing(ahead(second.parts(looked.replay.second_look(), self.tools.depth))) as parts,
+        ):
+            for part in parts:
+                meter.add(second.mask[part], second.depth[part])
+                yield from second.frames[part]
+        scores |= meter.scores(second.pose.keypoints, looked.crop.resolution, self._depth_span(second))
+        scores |= {name: float(value) for name, value in looked.look.notes.items()}
+
+    def _depth_span(self, second: SecondLook) -> float:
+        """The depth range of the person, from a sample of all pixels."""
+        inside = second.depth[(second.mask > 0) & np.isfinite(second.depth)]
         if not inside.size:
             raise Rejected("quality", f"no depth: {self.tools.depth.info.name} gave no value on the person")
-        span = float(np.subtract(*np.percentile(inside[:: max(1, inside.size // 100_000)], (99.5, 0.5))))
-        scores = meter.scores(clip.keypoints, looked.crop.resolution, span)
-        return self._record(looked, scores | {k: float(v) for k, v in looked.look.notes.items()}), clip
+        sample = inside[:: max(1, inside.size // _SAMPLE)]
+        return float(np.subtract(*np.percentile(sample, _STRAY_PERCENTILES[::-1])))
 
     def _record(self, looked: Looked, scores: dict[str, float]) -> ClipRecord:
         infos = self.tools.infos()
@@ -151,9 +163,11 @@ class ClipMaker:
             annotators={track: info.to_dict() for track, info in infos.items()},
         )
 
-    def _depth_track(self, clip: CutClip) -> DepthTrack:
+    def _depth_track(self, second: SecondLook) -> DepthTrack:
         depth = self.tools.depth
-        return DepthTrack(values=clip.depth, polarity=depth.polarity, scope=depth.scope, percentiles=_STRAY_PERCENTILES)
+        return DepthTrack(
+            values=second.depth, polarity=depth.polarity, scope=depth.scope, percentiles=_STRAY_PERCENTILES
+        )
 
     def _check_length(self, replay: Replay, start: int) -> None:
         if replay.frames >= self.options.limits.min_frames:

@@ -61,7 +61,7 @@ class Replay:
 
     def first_look(self) -> Iterator[Chunk]:
         """Every chunk, read ahead on a thread. The reason of an early end lands in ``broken``."""
-        with closing(_ahead(self._chunks())) as chunks:
+        with closing(ahead(self._chunks())) as chunks:
             for chunk in chunks:
                 self._keep(chunk.frames)
                 yield chunk
@@ -72,7 +72,7 @@ class Replay:
             yield from (self._kept[at : at + CHUNK] for at in range(0, len(self._kept), CHUNK))
             return
         frames = islice(self._clip.read(self._start), self.frames)
-        with closing(_ahead(_lists(frames))) as lists:
+        with closing(ahead(_lists(frames))) as lists:
             yield from lists
 
     def _chunks(self) -> Iterator[Chunk]:
@@ -122,8 +122,8 @@ class _End:
         self.error = error
 
 
-def _ahead(items: Iterator) -> Generator:
-    """The same items, made on a thread that stays `_AHEAD` in front. Closing the iterator stops the thread."""
+def ahead(items: Iterator) -> Generator:
+    """The same items, made on a thread that stays a little in front. Closing the iterator stops the thread."""
     waiting: queue.Queue = queue.Queue(maxsize=_AHEAD)
     stop = threading.Event()
     thread = threading.Thread(target=_feed, args=(items, waiting, stop), name="idol-prep-read", daemon=True)
