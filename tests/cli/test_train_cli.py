@@ -1,0 +1,89 @@
+"""``idol train`` as typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_training import dancers
+from typer.testing import CliRunner, Result
+
+from cli.main import build_app
+
+FAST = ["--set", "codec_stage.steps=2", "--set", "stages.0.steps=2", "--set", "stages.1.steps=2"]
+
+
+def idol(*words: str | Path) -> Result:
+    return CliRunner().invoke(build_app(), ["train", *map(str, words)])
+
+
+def test_the_list_names_every_recipe():
+    listed = json.loads(idol("--list", "--json").stdout)["recipes"]
+    assert {"idol", "demo", "debug"} <= {recipe["name"] for recipe in listed}
+    assert all(recipe["summary"] for recipe in listed)
+    assert "debug" in idol("--list").stdout
+
+
+def test_the_plan_of_the_paper_counts_what_the_paper_counts():
+    plan = json.loads(idol("idol", "--dry-run", "--json").stdout)
+    assert plan["parameters_millions"] == {
+        "unet_2d": 859.52,
+        "unet_3d": 975.84,
+        "pose_control": 417.65,
+        "together": 1393.49,
+        "with_coupling": 1410.7,
+    }
+    assert plan["recipe"]["name"] == "idol"
+    assert [(stage["name"], stage["steps"]) for stage in plan["stages"]] == [("image", 15000), ("video", 15000)]
+    assert plan["stages"][0]["frozen"]["codec"] == plan["parts"]["codec"]
+
+
+def test_a_plan_needs_no_data_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = idol("debug", "--dry-run", "--set", "seed=7")
+    assert result.exit_code == 0
+    assert '"seed": 7' in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trains_and_says_where_the_model_is(tmp_path):
+    result = idol("debug", "--data", dancers(), "-o", tmp_path / "run", *FAST, "--json", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert Path(answer["model"], "model_index.json").is_file()
+    assert answer["last"]["stage"] == "video"
+
+
+def test_missing_data_names_the_command_that_brings_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = idol()
+    assert result.exit_code == 2
+    assert "idol prep tiktok" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_missing_weights_name_the_command_that_brings_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    result = idol("--data", dancers())
+    assert result.exit_code == 2
+    assert "hf download lambdalabs/sd-image-variations-diffusers" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["idlo", "--dry-run"], "recipe 'idlo': unknown; choose from idol"),
+        (["debug", "--dry-run", "--set", "sede=1"], "sede"),
+        (["debug", "--dry-run", "--set", "seed"], "write field=value"),
+        (["debug", "--dry-run", "--set", "seed=x"], "seed"),
+        (["debug", "--data", "absent"], "absent"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_code_2(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    result = idol(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,114 @@
+"""The loop: rates, running means, what a run leaves behind, what it refuses."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from tiny_training import Stop, dancers, run, tiny
+
+from idol_model import checkpoint
+from idol_model.model import IdolModel
+from idol_model.pipeline import IdolPipeline
+from idol_model.recipe import Stage
+from idol_model.run_state import RunMismatch
+from idol_model.trainer import TrainingStopped, ahead, rate
+from idol_model.training import TrainOptions, train
+
+
+def test_rate_rises_in_a_line_then_falls_to_nothing():
+    line = Stage(name="s", steps=100, lr=1.0, warmup=0.1)
+    assert [rate(line, step) for step in (0, 4, 9, 10, 55)] == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.5])
+    assert rate(line, 99) == pytest.approx(1 / 90)
+    wave = dataclasses.replace(line, decay="cosine")
+    assert rate(wave, 55) == pytest.approx(0.5)
+    assert rate(wave, 99) < rate(line, 99)
+
+
+def test_batches_come_in_order_and_errors_come_through():
+    assert list(ahead(lambda step: step * 10, 3, 6)) == [(3, 30), (4, 40), (5, 50)]
+    assert list(ahead(lambda step: step, 4, 4)) == []
+
+    def broken(step: int) -> int:
+        if step == 1:
+            raise ValueError("clip x is damaged")
+        return step
+
+    with pytest.raises(ValueError, match="clip x"):
+        list(ahead(broken, 0, 5))
+
+
+def test_a_run_leaves_a_pipeline_a_log_and_its_origin(tmp_path):
+    recipe = tiny()
+    model = run(recipe, tmp_path)
+    pipe = IdolPipeline.from_pretrained(model)
+    assert pipe.recipe == recipe
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"]) for line in lines] == [
+        (stage, step) for stage in ("codec", "image", "video") for step in range(1, 5)
+    ]
+    assert {"total", "denoise_video", "denoise_depth", "xattn", "motion", "lr", "seconds"} <= set(lines[-1])
+    assert json.loads((tmp_path / "recipe.json").read_text()) == recipe.to_dict()
+    origin = json.loads((tmp_path / "run.json").read_text())
+    assert origin["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert len(origin["data"]["content_hash"]) == 64
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["video-000002", "video-000004"]
+
+
+def test_cache_or_not_the_run_is_the_same(tmp_path):
+    weights = [
+        IdolPipeline.from_pretrained(run(tiny(cached=cached, steps=2), tmp_path / str(cached))).unet.state_dict()
+        for cached in (True, False)
+    ]
+    for name in weights[0]:
+        assert torch.allclose(weights[0][name], weights[1][name], atol=1e-4), name
+
+
+def test_the_codec_ends_calibrated(tmp_path):
+    codec = IdolPipeline.from_pretrained(run(tiny(steps=1), tmp_path)).codec
+    assert not torch.equal(codec.scale, torch.ones_like(codec.scale))
+
+
+def test_frozen_parameters_stay_and_are_free_again_in_the_next_stage(tmp_path):
+    recipe = tiny(steps=2)
+    first, second = recipe.stages
+    chain = dataclasses.replace(recipe, codec_stage=None, stages=(dataclasses.replace(first, frozen=("unet",)), second))
+    with pytest.raises(Stop):
+        run(chain, tmp_path, stop_at=("video", 1))
+    torch.manual_seed(chain.seed)
+    begin = IdolModel.from_recipe(chain).state_dict()
+    saved = checkpoint.newest(tmp_path / "checkpoints")
+    assert saved is not None
+    after = saved.tensors("model")
+    assert all(torch.equal(begin[name], after[name]) for name in begin if name.startswith("unet."))
+    assert any(not torch.equal(begin[name], after[name]) for name in begin if name.startswith("foreground."))
+    run(chain, tmp_path)
+    final = IdolPipeline.from_pretrained(tmp_path / "model").unet.state_dict()
+    assert any(not torch.equal(begin[f"unet.{name}"], value) for name, value in final.items())
+
+
+def test_no_number_stops_before_the_weights_move(tmp_path):
+    recipe = tiny(codec_stage=None)
+    first = dataclasses.replace(recipe.stages[0], lr=1e30, clip_norm=None, warmup=0.0, steps=20)
+    with pytest.raises(TrainingStopped, match=r"stage image, step \d+: .*not a number .clips: dancer-"):
+        run(dataclasses.replace(recipe, stages=(first,), save_every=1), tmp_path)
+    saved = checkpoint.newest(tmp_path / "checkpoints")
+    assert saved is not None
+    assert saved.position.stage == "image"
+
+
+def test_another_recipe_or_other_data_is_refused_by_name(tmp_path):
+    with pytest.raises(Stop):
+        run(tiny(), tmp_path, stop_at=("codec", 3))
+    with pytest.raises(RunMismatch, match=r"stages\.1\.lr: was 0\.0003, now 0\.5"):
+        run(tiny().override(["stages.1.lr=0.5"]), tmp_path)
+    with pytest.raises(RunMismatch, match="other data"):
+        run(tiny(), tmp_path, data=dancers(seed=4))
+    run(tiny().override(["log_every=2"]), tmp_path)
+
+
+def test_impossible_machines_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no GPU is visible"):
+        train(tiny(), dancers(), tmp_path, TrainOptions(device="cuda"))
+    with pytest.raises(ValueError, match="precision=fp16 needs a GPU"):
+        train(tiny(precision="fp16"), dancers(), tmp_path, TrainOptions(device="cpu"))
