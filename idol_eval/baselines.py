@@ -4,7 +4,7 @@ Each is a `Candidate`: given the true clip it says what it would have shown. The
 plate and the training set are what a model is given too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -12,9 +12,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_eval.samples import ClipSet, EvalClip, SampleError
+from idol_eval.readers import PreparedSet
+from idol_eval.samples import EvalClip, SampleError
 
 Kind = Literal["measured", "ceiling", "baseline", "paper"]
+Fit = Callable[[EvalClip], EvalClip]
+"""Brings a clip to the size that is measured (`idol_eval.geometry`)."""
 
 
 class Candidate(Protocol):
@@ -39,7 +42,7 @@ class HeldStill:
     Without a plate the first frame itself stays.
     """
 
-    name: str = "first frame, held still"
+    name: str = "first frame held still"
     kind: Kind = "baseline"
     compares_features: bool = False
 
@@ -77,18 +80,21 @@ class FixedDepth:
         return EvalClip(id=truth.id, depth=depth, rule=truth.rule)
 
 
-def best_constant(depths: Iterable[NDArray[np.float32]]) -> FixedDepth:
-    """The one value with the least squared error on these very clips: more than any method could know."""
-    means = [float(depth.mean(dtype=np.float64)) for depth in depths]
+def best_constant(clips: PreparedSet, ids: Sequence[str], fit: Fit, frames: int | None = None) -> FixedDepth:
+    """The one value with the least squared error on these very clips: more than any method could know.
+
+    Raises:
+        SampleError: no clip has depth.
+    """
+    shapes = (fit(clips.read_shape(id, frames)) for id in ids)
+    means = [float(clip.depth.mean(dtype=np.float64)) for clip in shapes if clip.depth is not None]
     if not means:
-        raise SampleError("best constant depth: no clip has depth")
+        raise SampleError(f"{clips.path}: no clip has depth; prepare it again with a depth annotator")
     return FixedDepth(name="best constant depth", depth=np.array(np.mean(means), dtype=np.float32))
 
 
 def mean_depth(
-    clips: ClipSet,
-    fit: Callable[[EvalClip], EvalClip] = lambda clip: clip,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    clips: PreparedSet, fit: Fit, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> NDArray[np.float32]:
     """Mean depth map float32 [H, W] over all frames of ``clips`` (clips weigh equally), each passed through ``fit``.
 
@@ -97,10 +103,10 @@ def mean_depth(
     """
     total: NDArray[np.float64] | None = None
     for done, id in enumerate(clips.ids, start=1):
-        clip = fit(clips.read(id))
-        if clip.depth is None:
+        depth = fit(clips.read_shape(id)).depth
+        if depth is None:
             raise SampleError(f"clip {id} of {clips.path}: has no depth; prepare it again with a depth annotator")
-        own = clip.depth.mean(axis=0, dtype=np.float64)
+        own = depth.mean(axis=0, dtype=np.float64)
         if total is not None and total.shape != own.shape:
             raise SampleError(f"clip {id} of {clips.path}: is {own.shape}, others are {total.shape}; give one --size")
         total = own if total is None else total + own
@@ -134,7 +140,7 @@ def training_mean(file: Path) -> FixedDepth:
 
 def training_mean_of(depth_HW: NDArray[np.float32]) -> FixedDepth:
     """The same from a map in memory."""
-    return FixedDepth(name="mean depth of the training set", depth=depth_HW)
+    return FixedDepth(name="training-mean depth", depth=depth_HW)
 
 
 def _repeated(first: NDArray, truth: EvalClip) -> NDArray:

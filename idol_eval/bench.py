@@ -77,17 +77,18 @@ class SampleCandidate:
     name: str
     samples: ClipSet
     ids: Mapping[str, str]
+    frames: int | None = None
     kind: Kind = "measured"
     compares_features: bool = True
 
     @classmethod
-    def of(cls, name: str, samples: ClipSet, pairing: Pairing) -> "SampleCandidate":
-        """For the pairs that `idol_eval.samples.pair` found."""
-        return cls(name=name, samples=samples, ids={true: own for own, true in pairing.pairs})
+    def of(cls, name: str, samples: ClipSet, pairing: Pairing, frames: int | None = None) -> "SampleCandidate":
+        """For the pairs that `idol_eval.samples.pair` found, or the first ``frames`` frames of each."""
+        return cls(name=name, samples=samples, ids={true: own for own, true in pairing.pairs}, frames=frames)
 
     def answer(self, truth: EvalClip) -> EvalClip:
         """The sample of this clip."""
-        return self.samples.read(self.ids[truth.id])
+        return self.samples.read(self.ids[truth.id], self.frames)
 
 
 def score(
@@ -117,9 +118,9 @@ def score(
 
 def truths(reference: ClipSet, ids: Sequence[str], protocol: Protocol) -> Iterator[EvalClip]:
     """The reference clips as the protocol sees them."""
+    fit = geometry.fitting(protocol.size)
     for id in ids:
-        clip = reference.read(id)
-        yield clip if protocol.size is None else geometry.centre_square(clip, protocol.size)
+        yield fit(reference.read(id, protocol.frames))
 
 
 class _Features:
@@ -186,10 +187,13 @@ class _RowInProgress:
         )
 
     def _notes(self) -> Iterator[str]:
+        doubtful: dict[str, list[str]] = {}
         for family in self._features.statistics:
             weights = self._extractors[family].weights
             if not weights.comparable:
-                yield f"{family}: weights {weights.label}, not comparable with published numbers"
+                doubtful.setdefault(weights.label, []).append(family)
+        for label, families in doubtful.items():
+            yield f"{', '.join(families)}: weights {label}, not comparable with published numbers"
         samples = getattr(self._candidate, "samples", None)
         if samples is not None and samples.lossy:
             yield f"{samples.path}: lossy pictures or videos, which moves every score of frames"

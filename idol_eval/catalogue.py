@@ -26,14 +26,15 @@ class Metric:
 METRICS: tuple[Metric, ...] = (
     Metric("fid_fvd", "FID-FVD", "fid_fvd", "lower", ".2f"),
     Metric("fvd", "FVD", "fvd", "lower", ".2f"),
-    Metric("depth_mse", "depth L2 (MSE)", "depth", "lower", ".4f"),
+    # "L2" is the mean squared error: docs/evaluation.md says why.
+    Metric("depth_mse", "depth L2", "depth", "lower", ".4f"),
     Metric("depth_rmse", "depth RMSE", "depth", "lower", ".4f"),
     Metric("depth_mae", "depth MAE", "depth", "lower", ".4f"),
-    Metric("depth_fg_mse", "person MSE", "depth", "lower", ".4f"),
+    Metric("depth_fg_mse", "person L2", "depth", "lower", ".4f"),
     Metric("depth_fg_rmse", "person RMSE", "depth", "lower", ".4f"),
     Metric("depth_fg_mae", "person MAE", "depth", "lower", ".4f"),
-    Metric("depth_aligned_mse", "aligned MSE", "depth", "lower", ".4f"),
-    Metric("silhouette_iou", "silhouette IoU", "silhouette", "higher", ".3f"),
+    Metric("depth_aligned_mse", "aligned L2", "depth", "lower", ".4f"),
+    Metric("silhouette_iou", "IoU", "silhouette", "higher", ".3f"),
     Metric("fid", "FID", "fid", "lower", ".2f"),
     Metric("psnr", "PSNR", "psnr", "higher", ".2f"),
     Metric("ssim", "SSIM", "ssim", "higher", ".3f"),
@@ -42,10 +43,18 @@ METRICS: tuple[Metric, ...] = (
 )
 """In the order of a table's columns."""
 
+COSTS: tuple[Metric, ...] = (
+    Metric("params_B", "parameters (B)", "cost", "lower", ".2f"),
+    Metric("flops_T", "FLOPs (T)", "cost", "lower", ".2f"),
+    Metric("memory_MB", "memory (MB)", "cost", "lower", ".0f"),
+    Metric("seconds", "time (s)", "cost", "lower", ".2f"),
+)
+"""Columns of the paper's Tables 4 and 7; ours come from `idol_eval.complexity`."""
+
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(metric.family for metric in METRICS))
 FEATURE_FAMILIES: tuple[str, ...] = ("fid_fvd", "fvd", "fid")
 """Those that compare distributions of features, and so need an extractor."""
-BY_KEY: dict[str, Metric] = {metric.key: metric for metric in METRICS}
+BY_KEY: dict[str, Metric] = {metric.key: metric for metric in (*COSTS, *METRICS)}
 
 
 def choose(text: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Frames are scaled by antialiased bilinear interpolation, depth and masks by near
 an edge), exactly as clips are read for training.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,6 +16,11 @@ from torch.nn import functional as F
 from idol_eval.samples import EvalClip
 
 T = TypeVar("T", bound=np.generic)
+
+
+def fitting(size: int | None) -> Callable[[EvalClip], EvalClip]:
+    """`centre_square` for one size; None leaves clips as they are."""
+    return (lambda clip: clip) if size is None else (lambda clip: centre_square(clip, size))
 
 
 def centre_square(clip: EvalClip, size: int) -> EvalClip:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from idol_eval.bench import Row
 
-MARK = "paper, other data and weights"
+MARK = "paper: other data and weights, not comparable with measured rows"
 """What every such row says of itself."""
 
 

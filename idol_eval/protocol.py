@@ -23,6 +23,8 @@ class Protocol:
     snippet: int = 8
     stride: int = 1
     size: int | None = None
+    frames: int | None = None
+    """Only the first so many frames of every clip; None is all."""
     container: str = "none: frames as they are decoded"
     fid_frames: str = "all frames of all clips"
     covariance: str = "unbiased (n - 1), float64"
@@ -30,9 +32,10 @@ class Protocol:
     silhouette: str = "depth below the middle of farthest person and background"
 
     def __post_init__(self) -> None:
-        if self.snippet < 2 or self.stride < 1 or (self.size is not None and self.size < 16):
+        if self.snippet < 2 or self.stride < 1 or (self.size or 16) < 16 or (self.frames or 1) < 1:
             raise ValueError(
-                f"protocol: snippet {self.snippet}, stride {self.stride}, size {self.size}; use at least 2, 1 and 16"
+                f"protocol: snippet {self.snippet}, stride {self.stride}, size {self.size}, frames {self.frames}; "
+                "use at least 2, 1, 16 and 1"
             )
 
     def custom(self, **changes: Any) -> "Protocol":

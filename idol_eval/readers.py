@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from idol_eval.samples import DepthRule, EvalClip, SampleError
 from idol_prep.schema import Dataset, Split
-from idol_prep.video import read_ffv1, read_video
+from idol_prep.video import probe, read_ffv1, read_video
 
 _VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".gif")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -37,19 +38,23 @@ class PreparedSet:
     def ids(self) -> tuple[str, ...]:
         return tuple(self._records)
 
-    def read(self, id: str) -> EvalClip:
+    def read(self, id: str, frames: int | None = None) -> EvalClip:
+        clip = self.dataset.clip(id)
+        stop = _stop(clip.record.frames, frames)
+        shape = self.read_shape(id, frames)
+        return replace(shape, video=clip.frames(0, stop), background=clip.background())
+
+    def read_shape(self, id: str, frames: int | None = None) -> EvalClip:
+        """Mask and depth alone, without decoding the pictures."""
         clip, record = self.dataset.clip(id), self._records[id]
-        mask = clip.mask()
-        depth, rule = None, self.rule
-        if record.depth is not None:
-            depth = record.depth.normalise(clip.depth(), mask, person=rule.person, background=rule.background)
-            rule = DepthRule(
-                person=rule.person,
-                background=rule.background,
-                polarity=record.depth.polarity,
-                scope=record.depth.scope,
-            )
-        return EvalClip(id=id, video=clip.frames(), depth=depth, mask=mask, background=clip.background(), rule=rule)
+        stop = _stop(record.frames, frames)
+        mask = clip.mask(0, stop)
+        if record.depth is None:
+            return EvalClip(id=id, mask=mask, rule=self.rule)
+        own = self.rule
+        depth = record.depth.normalise(clip.depth(0, stop), mask, person=own.person, background=own.background)
+        rule = replace(own, polarity=record.depth.polarity, scope=record.depth.scope)
+        return EvalClip(id=id, depth=depth, mask=mask, rule=rule)
 
     def describe(self) -> dict[str, Any]:
         approximate = sorted({name for record in self._records.values() for name in record.approximate})
@@ -110,15 +115,18 @@ class SampleSet:
             polarity=depth.get("polarity"),
         )
 
-    def read(self, id: str) -> EvalClip:
+    def read(self, id: str, frames: int | None = None) -> EvalClip:
         folder, record = self._folders[id], self.record(id)
-        video = read_ffv1(folder / "frames.mkv")
-        depth = read_ffv1(folder / "depth.mkv") if (folder / "depth.mkv").is_file() else None
+        video = _track(folder / "frames.mkv", frames)
+        depth = _track(folder / "depth.mkv", frames)
+        expected = _stop(record["frames"], frames)
         for track in (video, depth):
-            if track is not None and len(track) != record["frames"]:
+            if track is not None and len(track) != expected:
                 raise SampleError(
                     f"{folder}: a track holds {len(track)} frames, {_RECORD} says {record['frames']}; generate it again"
                 )
+        if video is None:
+            raise SampleError(f"{folder}: has no frames.mkv; generate it again")
         values = None if depth is None else depth.astype(np.float32) / 65535
         return EvalClip(id=id, video=video, depth=values, rule=self.rule(id))
 
@@ -154,13 +162,14 @@ class PictureSet:
     def ids(self) -> tuple[str, ...]:
         return tuple(self._folders)
 
-    def read(self, id: str) -> EvalClip:
+    def read(self, id: str, frames: int | None = None) -> EvalClip:
         folder = self._folders[id]
+        files = _pictures(folder)[:frames]
         return EvalClip(
             id=id,
-            video=_stack([np.asarray(Image.open(file).convert("RGB")) for file in _pictures(folder)], folder),
-            depth=_grey_track(folder / "depth"),
-            mask=_mask_track(folder / "mask"),
+            video=_stack([_picture(file, "RGB") for file in files], folder),
+            depth=_grey_track(folder / "depth", frames),
+            mask=_mask_track(folder / "mask", frames),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -188,25 +197,28 @@ class VideoSet:
     def ids(self) -> tuple[str, ...]:
         return tuple(self._files)
 
-    def read(self, id: str) -> EvalClip:
+    def read(self, id: str, frames: int | None = None) -> EvalClip:
         file = self._files[id]
-        frames = list(read_video(file))
-        if not frames:
+        pictures = list(read_video(file, stop=frames))
+        if not pictures:
             raise SampleError(f"{file}: holds no frames; is the file complete?")
         return EvalClip(
-            id=id, video=np.stack(frames), depth=self._depth(file), mask=_track(file.with_suffix(_MASK_TRACK))
+            id=id,
+            video=np.stack(pictures),
+            depth=self._depth(file, frames),
+            mask=_track(file.with_suffix(_MASK_TRACK), frames),
         )
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "videos", "path": str(self.path), "clips": len(self.ids), "lossy": self.lossy}
 
     @staticmethod
-    def _depth(file: Path) -> NDArray[np.float32] | None:
-        track = _track(file.with_suffix(_DEPTH_TRACK))
+    def _depth(file: Path, frames: int | None) -> NDArray[np.float32] | None:
+        track = _track(file.with_suffix(_DEPTH_TRACK), frames)
         if track is not None:
             return track.astype(np.float32) / np.iinfo(track.dtype).max
         array = file.with_suffix(_DEPTH_ARRAY)
-        return np.load(array, allow_pickle=False).astype(np.float32) if array.is_file() else None
+        return np.load(array, allow_pickle=False)[:frames].astype(np.float32) if array.is_file() else None
 
 
 def _subfolders(path: Path) -> list[Path]:
@@ -232,27 +244,45 @@ def _stack(frames: list[NDArray], folder: Path) -> NDArray:
     return np.stack(frames)
 
 
-def _grey_track(folder: Path) -> NDArray[np.float32] | None:
-    files = _pictures(folder)
+def _picture(file: Path, mode: str | None = None) -> NDArray:
+    """Pixels of one picture, converted to ``mode`` where given."""
+    try:
+        with Image.open(file) as picture:
+            return np.asarray(picture.convert(mode) if mode else picture)
+    except OSError as error:
+        raise SampleError(f"{file}: cannot be read ({error}); is it a whole picture?") from error
+
+
+def _grey_track(folder: Path, limit: int | None) -> NDArray[np.float32] | None:
+    files = _pictures(folder)[:limit]
     if not files:
         return None
     frames = []
     for file in files:
-        values = np.asarray(Image.open(file))
+        values = _picture(file)
         if values.ndim != 2:
             raise SampleError(f"{file}: depth must be grey with 8 or 16 bits, this has {values.shape[-1]} channels")
         frames.append(values.astype(np.float32) / (255 if values.dtype == np.uint8 else 65535))
     return _stack(frames, folder)
 
 
-def _mask_track(folder: Path) -> NDArray[np.uint8] | None:
-    files = _pictures(folder)
-    frames = [(np.asarray(Image.open(file).convert("L")) > 127).astype(np.uint8) for file in files]
+def _mask_track(folder: Path, limit: int | None) -> NDArray[np.uint8] | None:
+    frames = [(_picture(file, "L") > 127).astype(np.uint8) for file in _pictures(folder)[:limit]]
     return _stack(frames, folder) if frames else None
 
 
-def _track(file: Path) -> NDArray | None:
-    return read_ffv1(file) if file.is_file() else None
+def _track(file: Path, limit: int | None) -> NDArray | None:
+    """The first ``limit`` frames of a lossless track, all where it has fewer; None where there is no file."""
+    if not file.is_file():
+        return None
+    if limit is None:
+        return read_ffv1(file)
+    count = probe(file).frames
+    return read_ffv1(file, 0, limit if count is None else _stop(count, limit))
+
+
+def _stop(frames: int, limit: int | None) -> int:
+    return frames if limit is None else min(frames, limit)
 
 
 def _is_companion(file: Path) -> bool:

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from idol_eval.bench import Row
-from idol_eval.catalogue import METRICS, Metric
+from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
 
@@ -43,14 +43,27 @@ def to_json(rows: Sequence[Row], protocol: Protocol, reference: Mapping[str, Any
 def columns(rows: Sequence[Row], keys: Sequence[str] | None = None) -> list[Metric]:
     """The metrics that any row has, in the catalogue's order; only those of ``keys`` where given."""
     present = {key for row in rows for key in row.values}
-    return [metric for metric in METRICS if metric.key in present and (keys is None or metric.key in keys)]
+    return [metric for metric in BY_KEY.values() if metric.key in present and (keys is None or metric.key in keys)]
 
 
 def cells(rows: Sequence[Row], keys: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
-    """Headings and lines of text for a table: the row's name, then its numbers, ``-`` where it has none."""
+    """Headings and lines of text for a table: the row's name, then its numbers (``-`` where it has none), then the
+    weights behind its features.
+    """
     shown = columns(rows, keys)
-    lines = [[row.name, *(_written(metric, row.values.get(metric.key)) for metric in shown)] for row in rows]
-    return ["row", *(metric.heading for metric in shown)], lines
+    lines = [
+        [row.name, *(_written(metric, row.values.get(metric.key)) for metric in shown), _weights(row)] for row in rows
+    ]
+    return ["row", *(metric.heading for metric in shown), "weights"], lines
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What rows left out and what else is to be known of them, each text once with the rows it is about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        for text in (*row.left_out, *row.notes):
+            about.setdefault(text, []).append(row.name)
+    return [f"{text} [{', '.join(names)}]" for text, names in about.items()]
 
 
 def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
@@ -68,14 +81,18 @@ def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
     return ["cost", "value"], lines
 
 
-def markdown(rows: Sequence[Row], protocol: Protocol, complexity: Complexity | None = None) -> str:
-    """A page: the table, the protocol, what was left out, notes, costs."""
+def markdown(
+    rows: Sequence[Row], protocol: Protocol, complexity: Complexity | None = None, paper: Sequence[Row] = ()
+) -> str:
+    """A page: the table, the protocol, what was left out, notes, costs; the paper's rows in a table of their own."""
     blocks = [_table(*cells(rows)), _protocol_text(protocol, rows)]
-    remarks = [f"- {row.name}: {text}" for row in rows for text in (*row.left_out, *row.notes)]
-    if remarks:
-        blocks.append("\n".join(remarks))
+    said = remarks(rows)
+    if said:
+        blocks.append("\n".join(f"- {text}" for text in said))
     if complexity is not None:
         blocks.append(_table(*complexity_cells(complexity)))
+    if paper:
+        blocks += ["The paper's numbers: other data and other weights, no line to compare with.", _table(*cells(paper))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -105,6 +122,13 @@ def _number(value: Any) -> Any:
 
 def _written(metric: Metric, value: float | None) -> str:
     return _EMPTY if value is None else format(value, metric.form)
+
+
+def _weights(row: Row) -> str:
+    """Which weights the row's feature distances stand on."""
+    if row.kind == "paper":
+        return "the paper's"
+    return ", ".join(dict.fromkeys(text["weights"] for text in row.extractors.values())) or _EMPTY
 
 
 def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -88,6 +88,7 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
             resize="112x112 bicubic antialias, float, squashed",
             layer="average pooling before fc",
             batch=2,
+            input_range=127.5,
         ),
     )
 }

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from idol_eval.features import random_weights
 from idol_eval.features import weights as weight_files
 from idol_eval.features.weights import Published, Weights
 
@@ -30,6 +31,8 @@ class ExtractorSpec:
     resize: str
     layer: str
     batch: int
+    input_range: float = 1.0
+    """Largest value of the network's input, about."""
     known: tuple[Published, ...] = ()
 
 
@@ -50,8 +53,10 @@ class Extractor:
         """With the weights of ``file``, or with random ones of ``seed``."""
         with torch.device("meta"):
             network = spec.build()
-        weights = weight_files.load(network, file, seed, spec.known)
-        return cls(spec, network, weights, device)
+        if file is not None:
+            return cls(spec, network, weight_files.load(network, file, spec.known), device)
+        random_weights.fill(network, seed, spec.input_range)
+        return cls(spec, network, Weights(label=random_weights.label(seed)), device)
 
     def describe(self) -> dict[str, Any]:
         """What a row records: network, layer, resizing, weights."""

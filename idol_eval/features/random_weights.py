@@ -14,13 +14,16 @@ _RESIDUAL_GAIN = 0.5
 """Scale of the last normalisation of a residual branch, so that depth does not blow the features up."""
 
 
-def fill(module: nn.Module, seed: int) -> nn.Module:
+def fill(module: nn.Module, seed: int, input_range: float = 1.0) -> nn.Module:
     """Give ``module`` (on any device, meta too) random weights on the CPU; returns it in evaluation mode.
 
     Each weight is uniform with He's variance, drawn from the raw bits of a PCG64 stream of its own, which NumPy keeps
-    stable; biases are 0, normalisations the identity.
+    stable; biases are 0, normalisations the identity. The first layer is divided by ``input_range``, so that networks
+    which take 0..255 give features of the same order as those which take -1..1.
     """
     state = {name: _values(name, tensor, seed) for name, tensor in module.state_dict().items()}
+    first = next(name for name, tensor in state.items() if tensor.ndim > 1)
+    state[first] = state[first] / input_range
     module.load_state_dict(state, strict=True, assign=True)
     return module.eval().requires_grad_(False)
 

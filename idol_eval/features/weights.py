@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from idol_eval.features import random_weights
-
 
 class WeightsError(ValueError):
     """A weight file that does not fit its network, or cannot be read safely."""
@@ -37,16 +35,13 @@ class Weights:
     """Whether numbers made with them may stand beside published ones: only with a known published file."""
 
 
-def load(module: nn.Module, file: Path | None, seed: int, known: tuple[Published, ...] = ()) -> Weights:
-    """Fill ``module`` from ``file``, or with random weights of ``seed`` where there is none.
+def load(module: nn.Module, file: Path, known: tuple[Published, ...] = ()) -> Weights:
+    """Fill ``module`` from ``file``.
 
     Raises:
         FileNotFoundError: no such file.
         WeightsError: a pickle with code in it, or names and shapes that are not the network's.
     """
-    if file is None:
-        random_weights.fill(module, seed)
-        return Weights(label=random_weights.label(seed))
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such weight file")
     state = {name.removeprefix("module."): tensor for name, tensor in _read(file).items()}

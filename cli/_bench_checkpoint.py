@@ -1,0 +1,350 @@
+"""What ``idol bench`` does with a checkpoint: generate the held-out clips, then score them beside trivial answers."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cli import _defaults
+from cli._output import Output
+from idol_eval import baselines, geometry
+from idol_eval.bench import BenchConfig, Row, SampleCandidate
+from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters, measure
+from idol_eval.readers import PreparedSet, SampleSet
+from idol_eval.samples import DepthRule, EvalClip, Pairing
+from idol_prep.schema import Dataset, Split
+
+if TYPE_CHECKING:
+    from idol_eval.baselines import Candidate, Kind
+    from idol_model.pipeline import IdolPipeline
+    from idol_model.recipe import Recipe
+
+_HELD_OUT_FRAMES = 8
+_MEAN_DEPTH = Path("baselines") / "mean_depth.npz"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How clips are generated; None is the recipe's."""
+
+    seed: int
+    steps: int | None
+    guidance: float | None
+    background: Literal["auto", "reference", "plate"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which clips, and which rows beside the model's."""
+
+    data: Path | None
+    split: str | None
+    limit: int | None
+    train_data: Path | None
+    baselines: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """Rows, and what the report says of how they came about."""
+
+    rows: list[Row]
+    config: BenchConfig
+    reference: PreparedSet
+    record: dict[str, Any]
+    pipe: "IdolPipeline"
+
+
+def run(
+    out: Output,
+    checkpoint: _defaults.Chosen,
+    folder: _defaults.Chosen,
+    how: tuple[Settings, Choice],
+    config: BenchConfig,
+) -> Result:
+    """Generate what is not there yet, and score."""
+    from cli.bench import score
+
+    settings, choice = how
+    dataset, is_default = _data(out, choice.data)
+    _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
+    pipe, identity = _load(checkpoint.path, config.device)
+    if is_default and config.protocol.frames is None:
+        config = replace(config, protocol=config.protocol.custom(frames=_HELD_OUT_FRAMES))
+    config = replace(config, protocol=config.protocol.custom(size=_size(pipe.size, config.protocol.size)))
+    reference = _reference(out, dataset.path, choice.split, pipe.recipe)
+    ids = reference.ids[: choice.limit]
+    job = _Job(
+        pipe=pipe, identity=identity, reference=reference, ids=ids, settings=settings, frames=config.protocol.frames
+    )
+    samples = job.generate(out, folder.path)
+    pairing = Pairing(pairs=tuple((id, id) for id in ids))
+    rows: list[Candidate] = [SampleCandidate.of(pipe.recipe.name, samples, pairing, config.protocol.frames)]
+    if choice.baselines:
+        rows += _beside(out, job, checkpoint.path, choice, config)
+    scored = score(out, rows, reference, ids, config)
+    record = {"samples": samples.describe(), "generation": job.record}
+    return Result(rows=scored, config=config, reference=reference, record=record, pipe=pipe)
+
+
+def costs(out: Output, result: Result, device: str) -> Complexity:
+    """Table 7 for this checkpoint: counted on the meta device, timed on one clip of at most 8 frames."""
+    import torch
+
+    pipe, made = result.pipe, result.record["generation"]
+    frames = min(pipe.plan.frames, 8)
+    parts = {name: getattr(pipe, name) for name in ("unet", "pose_control", "foreground", "codec")}
+    out.note(f"cost        one run of {frames} frames")
+    call = partial(pipe, **_still_inputs(pipe, frames), guidance_scale=made["guidance"])
+    call(num_inference_steps=1)  # the first call of every layer prepares its kernel, which is no part of the cost
+    took = measure(partial(call, num_inference_steps=made["steps"]), device=device)
+    return Complexity(
+        parameters=count_parameters(parts),
+        flops_per_step=step_flops(pipe.recipe, frames, made["guidance"]),
+        rule=f"{RULE}, guidance {made['guidance']:g}",
+        frames=frames,
+        steps=made["steps"],
+        seconds=took.seconds,
+        peak_memory_mb=took.peak_memory_mb,
+        memory_kind=took.memory_kind,
+        device=device,
+        threads=torch.get_num_threads(),
+    )
+
+
+def step_flops(recipe: "Recipe", frames: int, guidance: float) -> int:
+    """FLOPs of one denoising step of ``frames`` frames, all streams; guidance other than 1 doubles them."""
+    import torch
+
+    from idol_model.model import IdolModel
+    from idol_model.sampling import Conditions, Denoiser, Tokens
+
+    with torch.device("meta"), torch.no_grad():
+        model = IdolModel.from_recipe(recipe).eval()
+        side, latent = recipe.data.size, recipe.data.size // model.codec.factor
+        person = torch.zeros(1, 3, model.foreground.input_size, model.foreground.input_size)
+        picture = torch.zeros(1, model.codec.latent_channels, latent, latent)
+        conditions = Conditions(
+            tokens=Tokens.of(model.foreground, person),
+            background_BCHW=picture,
+            pose_BLCHW=torch.zeros(1, frames, 3, side, side),
+        )
+        denoiser = Denoiser(model.unet, model.pose_control, conditions, guidance)
+        z_SBLCHW = picture.expand(recipe.unet.streams, 1, frames, *picture.shape[1:])
+        return count_flops(denoiser, z_SBLCHW, torch.zeros((), dtype=torch.int64))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """One checkpoint on one list of clips."""
+
+    pipe: "IdolPipeline"
+    identity: dict[str, str]
+    reference: PreparedSet
+    ids: tuple[str, ...]
+    settings: Settings
+    frames: int | None
+
+    @property
+    def background(self) -> Literal["reference", "plate"]:
+        """The clean plate where every clip has one, else the first frame without its person."""
+        if self.settings.background != "auto":
+            return self.settings.background
+        clips = (self.reference.dataset.clip(id) for id in self.ids)
+        return "plate" if all(clip.background() is not None for clip in clips) else "reference"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything that decides the pixels of the samples."""
+        default = self.pipe.recipe.sampling
+        own = self.settings
+        return {
+            "checkpoint": self.identity["sha256"],
+            "data": self.reference.dataset.content_hash,
+            "seed": own.seed,
+            "steps": default.steps if own.steps is None else own.steps,
+            "guidance": default.guidance if own.guidance is None else own.guidance,
+            "background": self.background,
+            "frames": self.frames,
+        }
+
+    def generate(self, out: Output, folder: Path) -> SampleSet:
+        """Samples of all clips under ``folder``; what the same settings made before is kept."""
+        record = self.record
+        key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:8]
+        home = folder / f"samples-{key}"
+        missing = [id for id in self.ids if not (home / id / "sample.json").is_file()]
+        done = (
+            f" ({len(self.ids) - len(missing)} of {len(self.ids)} there already)"
+            if len(missing) < len(self.ids)
+            else ""
+        )
+        out.note(f"samples     {home}{done}")
+        out.note(
+            f"sampling    {record['steps']} steps, guidance {record['guidance']:g}, seed {record['seed']}, "
+            f"background: {record['background']}"
+        )
+        with out.progress(len(missing), "generating") as bar:
+            for id in missing:
+                self._generate_one(home / id)
+                bar.advance(note=id)
+        return SampleSet(home, {id: home / id for id in self.ids})
+
+    def _generate_one(self, folder: Path) -> None:
+        import time
+
+        from idol_model.data import clip_inputs
+        from idol_model.samples import SampleInfo, SampleWriter
+
+        clip = self.reference.dataset.clip(folder.name)
+        record, data = self.record, self.pipe.recipe.data
+        stop = clip.record.frames if self.frames is None else min(self.frames, clip.record.frames)
+        given = clip_inputs(clip, data, stop=stop, background=self.background)
+        chosen = {name: record[name] for name in ("seed", "steps", "guidance")}
+        info = SampleInfo.of(self.pipe, self.identity, id=folder.name, fps=clip.record.fps, **chosen)
+        began = time.perf_counter()
+        with SampleWriter(folder, info) as writer:
+            pieces = self.pipe.stream(
+                given.foreground,
+                given.background,
+                given.poses,
+                seed=info.seed,
+                num_inference_steps=info.steps,
+                guidance_scale=info.guidance,
+            )
+            for piece in pieces:
+                writer.append(piece)
+            writer.finish({"seconds": round(time.perf_counter() - began, 3)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecCeiling:
+    """The true clips through the checkpoint's codec: no model with this codec can do better than about this."""
+
+    pipe: "IdolPipeline"
+    name: str = "codec ceiling"
+    kind: "Kind" = "ceiling"
+    compares_features: bool = True
+
+    def answer(self, truth: EvalClip) -> EvalClip:
+        """Frames and coloured depth, encoded and decoded."""
+        from idol_prep import colormap
+
+        video = None if truth.video is None else self._through(truth.video)
+        depth = None
+        if truth.depth is not None:
+            name = self.pipe.recipe.data.colormap
+            depth, _ = colormap.decode(self._through(colormap.encode(truth.depth, name)), name)
+        return EvalClip(id=truth.id, video=video, depth=depth, rule=truth.rule)
+
+    def _through(self, pictures_LHW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        import torch
+
+        from idol_model import pictures
+
+        codec = self.pipe.codec
+        like = next(codec.parameters())
+        with torch.no_grad():
+            x_LCHW = codec.decode(codec.encode(pictures.signed(pictures_LHW3).to(like)))
+        levels = ((x_LCHW.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())
+
+
+def _data(out: Output, named: Path | None) -> tuple[_defaults.Chosen, bool]:
+    """The prepared clips: named, found under ./data, or sixteen synthetic dancers made on the spot."""
+    if named is not None:
+        return _defaults.data(named), False
+    try:
+        return _defaults.data(), False
+    except FileNotFoundError:
+        from idol_prep.sources import synthetic
+
+        home = _defaults.OUT / "heldout"
+        with out.progress(synthetic.HELD_OUT_CLIPS, "drawing held-out dancers") as bar:
+            synthetic.held_out(home, progress=lambda at: bar.update(at.done))
+        return _defaults.Chosen(home, "held-out synthetic dancers, as no prepared data is under ./data"), True
+
+
+def _load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
+    from diffusers.utils import logging
+
+    from idol_model import loading
+    from idol_model.pipeline import IdolPipeline
+    from idol_model.provenance import checkpoint_hash
+
+    logging.disable_progress_bar()
+    folder = loading.resolve(path)
+    pipe = IdolPipeline.from_pretrained(folder).to(device)
+    return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
+
+
+def _size(model: int, asked: int | None) -> int:
+    if asked not in (None, model):
+        raise ValueError(f"--size {asked}: this checkpoint makes {model} x {model}; leave --size out")
+    return model
+
+
+def _reference(out: Output, path: Path, split: str | None, recipe: "Recipe") -> PreparedSet:
+    """The clips of a split: the asked one, else test, val, or all, whichever there is first."""
+    rule = DepthRule(person=recipe.data.person_depth, background=recipe.data.background_depth)
+    if split is not None:
+        return PreparedSet(path, split=None if split == "all" else _as_split(split), rule=rule)
+    there = {record.split for record in Dataset.open(path).records()}
+    chosen = _as_split("test") if "test" in there else _as_split("val") if "val" in there else None
+    found = PreparedSet(path, split=chosen, rule=rule)
+    if chosen != "test":
+        out.warn(f"{path}: has no test split; scoring {'split val' if chosen else 'all'}, {len(found.ids)} clips")
+    return found
+
+
+def _as_split(name: str) -> Split:
+    from idol_prep.schema import SPLITS
+
+    return next(split for split in SPLITS if split == name)
+
+
+def _beside(out: Output, job: _Job, checkpoint: Path, choice: Choice, config: BenchConfig) -> "Sequence[Candidate]":
+    """The codec's ceiling and the trivial answers."""
+    fit = geometry.fitting(config.protocol.size)
+    rows: list[Candidate] = [CodecCeiling(pipe=job.pipe), baselines.HeldStill()]
+    mean = _training_mean(out, checkpoint, choice, job.reference, fit)
+    if mean is not None:
+        rows.append(mean)
+    if any(record.depth is not None for record in job.reference.dataset.records()):
+        rows.append(baselines.best_constant(job.reference, job.ids, fit, job.frames))
+    return rows
+
+
+def _training_mean(
+    out: Output, checkpoint: Path, choice: Choice, reference: PreparedSet, fit: baselines.Fit
+) -> "Candidate | None":
+    """From --train-data, the checkpoint's own file, or the dataset's train split; None, said aloud, without any."""
+    kept = checkpoint / _MEAN_DEPTH
+    if choice.train_data is None and kept.is_file():
+        return baselines.training_mean(kept)
+    home = choice.train_data or reference.path
+    splits = {record.split for record in Dataset.open(home).records()}
+    if "train" not in splits:
+        out.warn(f"no baseline 'mean depth of the training set': {home} has no split train; name one with --train-data")
+        return None
+    clips = PreparedSet(home, split="train", rule=reference.rule)
+    with out.progress(len(clips.ids), "mean depth of the training set") as bar:
+        return baselines.training_mean_of(baselines.mean_depth(clips, fit, lambda done, total: bar.update(done)))
+
+
+def _still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:
+    """Inputs whose content does not matter: cost depends on shapes alone."""
+    side = pipe.size
+    person = np.zeros((side, side, 4), np.uint8)
+    person[side // 4 : side // 2, side // 4 : side // 2] = 255
+    return {
+        "foreground": person,
+        "background": np.full((side, side, 3), 127, np.uint8),
+        "poses": np.zeros((frames, side, side, 3), np.uint8),
+    }
