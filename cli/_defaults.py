@@ -73,6 +73,11 @@ def bench_folder(checkpoint: Path, named: Path | None = None) -> Chosen:
     return _named_or(named, OUT / "bench" / (checkpoint.resolve().name or "checkpoint"))
 
 
+def demo_folder(named: Path | None = None) -> Chosen:
+    """Where ``idol demo`` works."""
+    return _named_or(named, OUT / "demo")
+
+
 def checkpoint(named: str | Path | None = None) -> Chosen:
     """The checkpoint to load: the named folder or hub id, or the shipped demo."""
     if named is not None:

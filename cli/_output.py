@@ -134,6 +134,7 @@ class _PlainFace(_Face):
     def __init__(self, description: str) -> None:
         self._description = description
         self._said_at = time.monotonic()
+        self._said = ""
 
     def show(self, bar: Bar) -> None:
         if time.monotonic() - self._said_at >= _PLAIN_SECONDS:
@@ -142,7 +143,10 @@ class _PlainFace(_Face):
     def finish(self, bar: Bar) -> None:
         self._said_at = time.monotonic()
         count = f"{bar.done}/{bar.total}" if bar.total is not None else str(bar.done)
-        _say(f"{self._description}: {count} {bar.text}".rstrip())
+        text = f"{self._description}: {count} {bar.text}".rstrip()
+        if text != self._said:
+            _say(text)
+        self._said = text
 
 
 class _RichFace(_Face):

@@ -15,6 +15,8 @@ from cli._output import Output
 
 _PROJECT = "idol-video-depth"
 _SHOWN_EXTRAS = ("prep", "decord", "tensorboard")
+_ONLY_BOUNDS = ("numpy", "protobuf", "pyarrow")
+"""Named by an extra only to bound their versions."""
 _LOW_DISK_GIB = 2.0
 _GIB = 2**30
 
@@ -59,7 +61,7 @@ def examine() -> list[Check]:
         _codecs,
         _annotators,
         _weights,
-        _disk,
+        lambda: look_at_disk(Path.cwd()),
     )
     return [check for probe in probes for check in probe()]
 
@@ -71,10 +73,8 @@ def _python() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     for requirement in metadata.requires(_PROJECT) or []:
         name, extra = _parsed(requirement)
-        if extra is None:
-            yield _package(name, state="missing", todo=f"pip install --upgrade {_PROJECT}")
-        elif extra in _SHOWN_EXTRAS and name not in ("numpy", "protobuf", "pyarrow"):
-            yield _package(name, state="note", todo=f"optional: pip install '{_PROJECT}[{extra}]'")
+        if extra is None or (extra in _SHOWN_EXTRAS and name not in _ONLY_BOUNDS):
+            yield look_for_package(name, extra)
 
 
 def _parsed(requirement: str) -> tuple[str, str | None]:
@@ -84,11 +84,17 @@ def _parsed(requirement: str) -> tuple[str, str | None]:
     return name.group() if name else requirement, extra.group(1) if extra else None
 
 
-def _package(name: str, *, state: Literal["missing", "note"], todo: str) -> Check:
+def look_for_package(name: str, extra: str | None) -> Check:
+    """An installed package with its version, or how to get it; one of an extra is optional."""
     try:
         return Check(topic="package", name=name, state="ready", found=metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Check(topic="package", name=name, state=state, found="not installed", todo=todo)
+        pass
+    if extra is None:
+        todo = f"pip install --upgrade {_PROJECT}"
+        return Check(topic="package", name=name, state="missing", found="not installed", todo=todo)
+    todo = f"optional: pip install '{_PROJECT}[{extra}]'"
+    return Check(topic="package", name=name, state="note", found="not installed", todo=todo)
 
 
 def _device() -> Iterator[Check]:
@@ -155,14 +161,14 @@ def _present(name: str, find: Callable[[], Path], where: str, *, state: Literal[
     return Check(topic="weights", name=name, state="ready", found=f"{where}, {size / 2**20:.0f} MiB")
 
 
-def _disk() -> Iterator[Check]:
-    free = shutil.disk_usage(Path.cwd()).free / _GIB
-    todo = f"less than {_LOW_DISK_GIB:.0f} GiB: free some, or work on another disk"
+def look_at_disk(folder: Path) -> Iterator[Check]:
+    """How much is free where ``folder`` lies."""
+    free = shutil.disk_usage(folder).free / _GIB
     low = free < _LOW_DISK_GIB
     yield Check(
         topic="disk",
         name="free here",
         state="note" if low else "ready",
         found=f"{free:.1f} GiB",
-        todo=todo if low else "",
+        todo=f"less than {_LOW_DISK_GIB:.0f} GiB: free some, or work on another disk" if low else "",
     )

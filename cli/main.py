@@ -22,6 +22,10 @@ Prepare data, train, generate and benchmark. New here? [bold]idol demo[/bold], t
 class ExplainingGroup(TyperGroup):
     """A group whose commands end in one line and an exit code where they fail."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the work, groups among commands."""
+        return [name for name in COMMANDS if name in self.commands]
+
     def invoke(self, ctx: Any) -> Any:
         _output.reset_mode()
         with _errors.explained_errors():

@@ -106,8 +106,7 @@ def _table(table: ReportTable) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    kind = ' class="number"' if isinstance(cell, int | float) else ""
-    return f"<td{kind}>{html.escape(format_cell(cell))}</td>"
+    return f"<td>{html.escape(format_cell(cell))}</td>"
 
 
 def _commands(commands: Sequence[str]) -> str:

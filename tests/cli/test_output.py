@@ -65,7 +65,7 @@ def test_progress_without_a_terminal_is_an_occasional_line(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "train: 10/100 loss 0.5"
     assert lines[-1] == "train: 100/100 loss 0.5"
-    assert len(lines) == 11
+    assert len(lines) == 10
 
 
 def test_bar_can_be_set_as_well_as_moved() -> None:
