@@ -30,15 +30,13 @@ class CodecPhase:
         self.stage = codec_as_stage(config)
         self.parameters = [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
         self.module = CodecStep(self.codec, config.edge_weight)
-        self._recipe, self._clips = recipe, clips
+        self._seed = recipe.seed
+        self._pool_MHW3 = _pool(clips, recipe.data, config.pictures, recipe.seed)
 
     def batch(self, step: int) -> Tensor:
         """Pictures [batch, 3, S, S] in [-1, 1] of one step."""
-        rng = np.random.default_rng([self._recipe.seed, 2, step])
-        size = self.stage.batch_size
-        positions = rng.integers(len(self._clips.ids), size=size)
-        chosen = [self._picture(i, int(position), rng) for i, position in enumerate(positions)]
-        return pictures.signed(np.stack(chosen))
+        rng = np.random.default_rng([self._seed, 2, step])
+        return pictures.signed(self._pool_MHW3[rng.integers(len(self._pool_MHW3), size=self.stage.batch_size)])
 
     def finish(self) -> None:
         """Calibrate on pictures of the first steps and freeze."""
@@ -46,16 +44,6 @@ class CodecPhase:
         steps = range(min(_CALIBRATION_STEPS, self.stage.steps))
         self.codec.calibrate(torch.cat([self.batch(step) for step in steps]).to(device))
         self.codec.requires_grad_(False)
-
-    def _picture(self, place: int, position: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A random frame of a clip: by turns its video, its depth, and once in eight its cut-out background."""
-        clip, config = self._clips.clip(position), self._recipe.data
-        frame = int(rng.integers(self._clips.lengths[position]))
-        if place % 8 == 7:
-            return _background(clip, config)
-        if place % 2:
-            return colormap.encode(data.clip_depth(clip, config, frame, frame + 1), config.colormap)[0]
-        return pictures.resize_pictures(clip.frames(frame, frame + 1), config.size)[0]
 
 
 class CodecStep(nn.Module):
@@ -80,11 +68,33 @@ def codec_as_stage(config: CodecStage) -> Stage:
         Stage(name="codec", steps=config.steps),
         **shared,
         frames=1,
-        betas=(0.9, 0.99),
+        betas=(0.9, 0.95),
         weight_decay=0.0,
-        decay="cosine",
+        decay="linear",
         clip_norm=1.0,
     )
+
+
+def _pool(clips: TrainingClips, config: DataConfig, count: int, seed: int) -> NDArray[np.uint8]:
+    """``count`` pictures [M, S, S, 3] from clips in random order: of each clip a frame, its depth, and now and then the
+    background with the person cut out. Reading single frames at every step would cost more than the step."""
+    rng = np.random.default_rng([seed, 4])
+    pool: list[NDArray[np.uint8]] = []
+    while len(pool) < count:
+        for position in rng.permutation(len(clips.ids)):
+            pool += _drawn(clips, config, int(position), rng)
+            if len(pool) >= count:
+                break
+    return np.stack(pool[:count])
+
+
+def _drawn(
+    clips: TrainingClips, config: DataConfig, position: int, rng: np.random.Generator
+) -> list[NDArray[np.uint8]]:
+    clip, frame = clips.clip(position), int(rng.integers(clips.lengths[position]))
+    video = pictures.resize_pictures(clip.frames(frame, frame + 1), config.size)[0]
+    depth = colormap.encode(data.clip_depth(clip, config, frame, frame + 1), config.colormap)[0]
+    return [video, depth] if rng.random() < 0.75 else [video, depth, _background(clip, config)]
 
 
 def _background(clip: Any, config: DataConfig) -> NDArray[np.uint8]:

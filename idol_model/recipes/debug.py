@@ -32,7 +32,7 @@ def debug() -> Recipe:
         foreground=ConvForegroundConfig(tokens=16, width=8, depth=1, size=32, factor=8),
         codec=ConvCodecConfig(latent_channels=4, width=8, depth=1),
         data=dataclasses.replace(recipe.data, size=32),
-        codec_stage=CodecStage(steps=10, batch_size=4),
+        codec_stage=CodecStage(steps=10, batch_size=4, pictures=64),
         stages=tuple(dataclasses.replace(stage, steps=10, batch_size=2) for stage in recipe.stages),
         precision="fp32",
         log_every=1,

@@ -9,7 +9,7 @@ from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 
 _SIZES = {
-    "in_channels": 12,
+    "in_channels": 16,
     "widths": (96, 128, 128),
     "depth": 1,
     "attention": (False, True, True),
@@ -27,17 +27,17 @@ def demo() -> Recipe:
         unet=UNetConfig(**_SIZES),
         pose_control=ControlNetConfig(**_SIZES, hint_widths=(16, 32, 64, 96)),
         foreground=ConvForegroundConfig(tokens=128, width=64, depth=2, size=64, factor=8),
-        codec=ConvCodecConfig(latent_channels=12, width=48, depth=2),
+        codec=ConvCodecConfig(latent_channels=16, width=48, depth=2),
         diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", min_snr=5.0),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
         sampling=SamplingConfig(steps=20, guidance=1.5),
         precision="bf16",
-        save_every=200,
-        codec_stage=CodecStage(steps=2400, batch_size=16, lr=1e-3, edge_weight=1.0),
+        save_every=250,
+        codec_stage=CodecStage(steps=6000, batch_size=8, lr=2e-3, edge_weight=0.5),
         stages=(
             Stage(
                 name="image",
-                steps=4000,
+                steps=2600,
                 frames=1,
                 batch_size=16,
                 lr=5e-4,
@@ -50,7 +50,7 @@ def demo() -> Recipe:
             ),
             Stage(
                 name="video",
-                steps=2000,
+                steps=1300,
                 frames=8,
                 batch_size=2,
                 lr=3e-4,
