@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from idol_prep.schema import Clip
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from idol_model import pictures
 from idol_model.recipe import DataConfig
 from idol_model.types import ClipBatch
 from idol_prep import colormap, pose
+from idol_prep.schema import Clip
 
 BackgroundKind = Literal["reference", "plate"]
 

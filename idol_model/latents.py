@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from idol_prep.schema import Clip, Dataset
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from idol_model.recipe import DataConfig
 from idol_model.types import LatentBatch
 from idol_model.windows import Window
 from idol_prep import colormap
+from idol_prep.schema import Clip, Dataset
 
 VERSION = 1
 _BACKGROUNDS: tuple[data.BackgroundKind, ...] = ("reference", "plate")
@@ -160,21 +160,22 @@ def _create(folder: Path, source: LatentSource, frames: int) -> dict[str, np.mem
         "foregrounds": ((clips, side, side, 4), np.uint8),
         "backgrounds": ((clips, kinds, *latent), np.float32),
     }
-    _check_space(folder, sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in shapes.values()))
-    return {
-        name: open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape)
-        for name, (shape, kind) in shapes.items()
-    }
+    return {name: _reserved(folder / f"{name}.npy", shape, kind) for name, (shape, kind) in shapes.items()}
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    """Writing past the end of the disk through a memory map kills the process, so look before."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+def _reserved(path: Path, shape: tuple[int, ...], kind: type) -> np.memmap:
+    """An empty array on disk with its space taken: a disk that fills up under a memory map would kill the process."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    try:
+        array = open_memmap(path, mode="w+", dtype=kind, shape=shape)
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.offset + size)
+    except OSError as error:
         raise OSError(
-            f"{folder}: the latent cache needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; "
-            "free some space, choose another folder with -o, or set stages.N.cache_latents=false"
-        )
+            f"{path}: no room for {size / 1e9:.1f} GB of the latent cache ({error.strerror}); free some space, "
+            "choose another folder with -o, or set stages.N.cache_latents=false"
+        ) from None
+    return array
 
 
 def _fill_clip(arrays: dict[str, np.memmap], position: int, rows: slice, source: LatentSource) -> None:
