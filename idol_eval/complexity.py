@@ -86,7 +86,7 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
         ValueError: fewer than one repeat.
     """
     if repeats < 1:
-        raise ValueError(f"repeats: {repeats}; measure once at least")
+        raise ValueError(f"repeats: {repeats}; measure at least once")
     for _ in range(warmup):
         call()
     watch = _CudaMemory(device) if device.startswith("cuda") else _ResidentMemory()

@@ -38,7 +38,7 @@ def _frames(frames_LHW3: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     square = _square(frames_LHW3)
     if square.shape[1] == size:
         return square
-    x_LCHW = torch.from_numpy(square).movedim(-1, 1)
+    x_LCHW = torch.tensor(square).movedim(-1, 1)
     scaled = F.interpolate(x_LCHW, size=(size, size), mode="bilinear", antialias=True)
     return np.ascontiguousarray(scaled.movedim(1, -1).numpy())
 
@@ -47,7 +47,7 @@ def _values(values_LHW: NDArray[T], size: int) -> NDArray[T]:
     square = _square(values_LHW)
     if square.shape[1] == size:
         return square
-    x_LCHW = torch.from_numpy(square)[:, None]
+    x_LCHW = torch.tensor(square)[:, None]
     return F.interpolate(x_LCHW, size=(size, size), mode="nearest-exact")[:, 0].numpy()
 
 

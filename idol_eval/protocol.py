@@ -32,7 +32,7 @@ class Protocol:
     silhouette: str = "depth below the middle of farthest person and background"
 
     def __post_init__(self) -> None:
-        if self.snippet < 2 or self.stride < 1 or (self.size or 16) < 16 or (self.frames or 1) < 1:
+        if self.snippet < 2 or self.stride < 1 or _below(self.size, 16) or _below(self.frames, 1):
             raise ValueError(
                 f"protocol: snippet {self.snippet}, stride {self.stride}, size {self.size}, frames {self.frames}; "
                 "use at least 2, 1, 16 and 1"
@@ -51,6 +51,10 @@ class Protocol:
     def to_dict(self) -> dict[str, Any]:
         """For a row's record."""
         return asdict(self)
+
+
+def _below(value: int | None, least: int) -> bool:
+    return value is not None and value < least
 
 
 IDOL_8 = Protocol()
