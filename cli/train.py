@@ -38,6 +38,9 @@ def _train(
         list[str] | None, typer.Option("--set", help="field=value; repeat it. For example --set seed=7.")
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    preview: Annotated[
+        int, typer.Option(min=0, help="Every N steps, pictures and depth error of held-out clips; 0: none.")
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show recipe, parameters and steps; do nothing.")] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
@@ -52,7 +55,8 @@ def _train(
     if dry_run:
         _plan(out, resolved)
     else:
-        _run(out, resolved, _defaults.data(data), _defaults.run_folder(recipe, output), device)
+        places = (_defaults.data(data), _defaults.run_folder(recipe, output))
+        _run(out, resolved, places, {"device": device, "preview_every": preview})
 
 
 def _list(out: Output) -> None:
@@ -98,13 +102,14 @@ def _millions(parts: dict[str, int]) -> str:
 
 
 def _run(
-    out: Output, recipe: "Recipe", data: _defaults.Chosen, run: _defaults.Chosen, device: Literal["auto", "cpu", "cuda"]
+    out: Output, recipe: "Recipe", places: tuple[_defaults.Chosen, _defaults.Chosen], options: dict[str, Any]
 ) -> None:
     from idol_model.training import TrainOptions, train
 
+    data, run = places
     _defaults.announce(out, recipe=f"{recipe.name} ({recipe.summary})", data=data, run=run)
     with _StageBars(out) as bars:
-        model = train(recipe, data.path, run.path, TrainOptions(device=device, report=bars.show))
+        model = train(recipe, data.path, run.path, TrainOptions(report=bars.show, **options))
     out.line(f"trained model: {model}")
     out.result({"model": model, "run": run.path, "recipe": recipe.name, "last": bars.last})
 

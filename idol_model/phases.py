@@ -18,7 +18,7 @@ from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
 from idol_model.windows import WindowPlan
-from idol_prep.schema import Dataset
+from idol_prep.schema import Dataset, Split
 
 
 class Phase(Protocol):
@@ -130,7 +130,7 @@ class TrainingClips:
     lengths: tuple[int, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset, split: str = "train") -> "TrainingClips":
+    def of(cls, dataset: Dataset, split: Split = "train") -> "TrainingClips":
         """Raises `DataShortage` where the split is empty."""
         records = sorted(dataset.records(split), key=lambda record: record.id)
         if not records:

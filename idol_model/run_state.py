@@ -1,7 +1,8 @@
 """A run's folder: the recipe it follows, where it came from, its log. The same recipe and data continue it.
 
 ``RUN/recipe.json`` resolved recipe; ``run.json`` versions, data, command; ``log.jsonl`` one line a logged step;
-``checkpoints/``; ``latents/`` (a cache, safe to delete); ``model/`` the finished diffusers folder.
+``checkpoints/``; ``latents/`` (a cache, safe to delete); ``previews/`` (on demand);
+``model/`` the finished diffusers folder.
 """
 
 import json
@@ -77,8 +78,11 @@ class RunFolder:
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        _append(self.path / "log.jsonl", line)
+
+    def note_preview(self, line: Mapping[str, Any]) -> None:
+        """Append one line to ``previews.jsonl``."""
+        _append(self.path / "previews.jsonl", line)
 
     def rewind_log(self, stage_index: int, step: int) -> None:
         """Drop the lines after a checkpoint: those steps are made again."""
@@ -130,6 +134,14 @@ def write_text(path: Path, text: str) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 

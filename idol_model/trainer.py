@@ -6,8 +6,10 @@ step), so a run that was killed continues as if it never was.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,14 @@ class TrainingStopped(ValueError):
     """A loss is not a number: nothing was changed by the step that the message names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something to look at every ``every`` steps, with the running mean as weights (`idol_model.preview`)."""
+
+    every: int
+    show: Callable[[Position, Stage], None]
+
+
 class Trainer:
     """Runs phases over one model, saving to one run folder. `model` is what checkpoints hold."""
 
@@ -43,8 +53,11 @@ class Trainer:
         """Whether phase ``index`` lies wholly before the checkpoint that this run continues from."""
         return self._saved is not None and self._saved.position.stage_index > index
 
-    def train(self, index: int, phase: Phase) -> None:
-        """Run phase number ``index`` to its end, from the beginning or from the checkpoint inside it."""
+    def train(self, index: int, phase: Phase, look: Look | None = None) -> None:
+        """Run phase number ``index`` to its end, from the beginning or from the checkpoint inside it.
+
+        What ``look`` shows must leave weights and random state alone; each step seeds its own.
+        """
         stage = phase.stage
         optimizer = _optimizer(phase)
         mean = RunningMean(phase, stage.ema)
@@ -62,9 +75,13 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             mean.update(step)
-            self._tell(index, stage, step + 1, losses, time.perf_counter() - started)
+            position = Position(stage=stage.name, stage_index=index, step=step + 1)
+            self._tell(position, stage, losses, time.perf_counter() - started)
             if (step + 1) % self.recipe.save_every == 0 or step + 1 == stage.steps:
-                self._save(Position(stage=stage.name, stage_index=index, step=step + 1), phase, optimizer, mean)
+                self._save(position, phase, optimizer, mean)
+            if look is not None and (step + 1) % look.every == 0:
+                with mean.shown():
+                    look.show(position, stage)
         mean.put()
         phase.finish()
         self.accelerator.free_memory()
@@ -93,14 +110,13 @@ class Trainer:
             "lower the rate, or train in fp32; the last checkpoint is whole"
         )
 
-    def _tell(self, index: int, stage: Stage, done: int, losses: Losses, seconds: float) -> None:
-        last = done % self.recipe.log_every == 0 or done == stage.steps
+    def _tell(self, position: Position, stage: Stage, losses: Losses, seconds: float) -> None:
+        done, lr = position.step, rate(stage, position.step - 1)
         terms = {"total": losses.total.item(), **{name: value.item() for name, value in losses.parts.items()}}
-        lr = rate(stage, done - 1)
         self._report(Progress(stage=stage.name, done=done, total=stage.steps, terms=terms, lr=lr, seconds=seconds))
-        if last:
-            line = {"stage": stage.name, "stage_index": index, "step": done, **terms, "lr": lr}
-            self.run.log({**line, "seconds": round(seconds, 4)})
+        if done % self.recipe.log_every == 0 or done == stage.steps:
+            where = {"stage": stage.name, "stage_index": position.stage_index, "step": done}
+            self.run.log({**where, **terms, "lr": lr, "seconds": round(seconds, 4)})
 
     def _save(self, position: Position, phase: Phase, optimizer: Any, mean: "RunningMean") -> None:
         groups = {"model": self.model.state_dict(), "optimizer": _optimizer_tensors(phase, optimizer)}
@@ -153,6 +169,18 @@ class RunningMean:
         """Make the mean the weights: the result of the stage."""
         for name, parameter in self._named:
             parameter.copy_(self.tensors[name])
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Have the mean as weights for a while."""
+        kept = [parameter.detach().clone() for _, parameter in self._named]
+        self.put()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for (_, parameter), value in zip(self._named, kept, strict=True):
+                    parameter.copy_(value)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Continue from a checkpoint's mean."""

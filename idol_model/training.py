@@ -18,7 +18,7 @@ from idol_model.model import IdolModel
 from idol_model.phases import CacheSource, ClipSource, DiffusionPhase, TrainingClips
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
-from idol_model.trainer import Trainer
+from idol_model.trainer import Look, Trainer
 from idol_prep.schema import Dataset
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -34,6 +34,8 @@ class TrainOptions:
 
     device: Device = "auto"
     report: Report = _silent
+    preview_every: int = 0
+    """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -90,7 +92,7 @@ class _Run:
         self, recipe: Recipe, model: IdolModel, clips: TrainingClips, trainer: Trainer, options: TrainOptions
     ) -> None:
         self.recipe, self.model, self.clips, self.trainer = recipe, model, clips, trainer
-        self._report = options.report
+        self._options = options
         self._trainable = model.trainable()
 
     def all(self) -> None:
@@ -99,7 +101,7 @@ class _Run:
             self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips))
         for index, stage in enumerate(self.recipe.stages, 1):
             if not self.trainer.done(index):
-                self.trainer.train(index, self._phase(stage))
+                self.trainer.train(index, self._phase(stage), self._look())
         self.model.eval()
         save_model(self.model, self.recipe, self.trainer.run.model)
 
@@ -107,12 +109,20 @@ class _Run:
         source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
         return DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
 
+    def _look(self) -> Look | None:
+        if self._options.preview_every == 0:
+            return None
+        from idol_model.preview import Preview
+
+        preview = Preview(self.recipe, self.model, self.clips.dataset, self.trainer.run)
+        return Look(self._options.preview_every, lambda position, stage: preview.show(position, stage.frames))
+
     def _cache(self) -> CacheSource:
         source = LatentSource(dataset=self.clips.dataset, ids=self.clips.ids, data=self.recipe.data, model=self.model)
         cache = LatentCache.open(
             self.trainer.run.latents,
             source,
-            lambda done, total: self._report(Progress(stage="latents", done=done, total=total)),
+            lambda done, total: self._options.report(Progress(stage="latents", done=done, total=total)),
         )
         return CacheSource(cache, self.model)
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -76,10 +78,17 @@ def test_a_build_that_breaks_off_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_disk_is_asked_before_the_cache_is_laid_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(OSError, match=r"the latent cache needs .* GB .*cache_latents=false"):
-        LatentCache.open(tmp_path, source())
+def test_a_full_disk_is_met_before_work_and_leaves_nothing(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"no room for .*cache_latents=false"):
+            LatentCache.open(tmp_path, source(), lambda done, total: pytest.fail("work was done"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_index_lists_every_clip(tmp_path):

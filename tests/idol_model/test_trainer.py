@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from tiny_training import Stop, dancers, run, tiny
 
 from idol_model import checkpoint
@@ -112,3 +113,19 @@ def test_impossible_machines_are_refused(tmp_path):
         train(tiny(), dancers(), tmp_path, TrainOptions(device="cuda"))
     with pytest.raises(ValueError, match="precision=fp16 needs a GPU"):
         train(tiny(precision="fp16"), dancers(), tmp_path, TrainOptions(device="cpu"))
+
+
+def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
+    recipe = tiny(steps=2)
+    recipe = dataclasses.replace(recipe, sampling=dataclasses.replace(recipe.sampling, steps=2))
+    plain = run(recipe, tmp_path / "plain")
+    options = TrainOptions(device="cpu", preview_every=1, command=["test"])
+    watched = train(recipe, dancers(), tmp_path / "watched", options)
+    before, after = (IdolPipeline.from_pretrained(folder).unet.state_dict() for folder in (plain, watched))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    sheets = sorted(path.name for path in (tmp_path / "watched" / "previews").iterdir())
+    assert sheets == ["image-000001.png", "image-000002.png", "video-000001.png", "video-000002.png"]
+    with Image.open(tmp_path / "watched" / "previews" / sheets[0]) as sheet:
+        assert sheet.size == (7 * 32, 4 * 32)
+    lines = [json.loads(line) for line in (tmp_path / "watched" / "previews.jsonl").read_text().splitlines()]
+    assert all(0 < line["depth_mse"] < 1 for line in lines)
