@@ -3,6 +3,7 @@
 Nothing here, nor at the top of a command's file, imports torch, numpy or av: ``idol --help`` answers at once.
 """
 
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,8 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_common)
-    _register_commands(app)
+    for name in COMMANDS:
+        import_module(f"cli.{name}").register(app)
     return app
 
 
@@ -53,19 +55,6 @@ def main() -> None:
     """Entry point of the ``idol`` script."""
     _output.warnings_as_lines()
     build_app()(prog_name="idol")
-
-
-def _register_commands(app: typer.Typer) -> None:
-    from importlib import import_module
-
-    for name in COMMANDS:
-        try:
-            module = import_module(f"cli.{name}")
-        except ModuleNotFoundError as error:
-            if error.name == f"cli.{name}":  # while the packages are being written
-                continue
-            raise
-        module.register(app)
 
 
 def _version(asked: bool) -> None:
