@@ -32,8 +32,10 @@ def register(app: typer.Typer) -> None:
 
 def _train(
     recipe: Annotated[str, typer.Argument(help="A recipe; --list shows them.")] = "idol",
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="Prepared dataset [default: under ./data].")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder [default: runs/RECIPE].")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Prepared dataset; without it, the one under ./data.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; without it, runs/RECIPE.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="field=value; repeat it. For example --set seed=7.")
     ] = None,

@@ -1,6 +1,9 @@
 """``idol train`` as typed."""
 
 import json
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from tiny_training import dancers
 from typer.testing import CliRunner, Result
 
 from cli.main import build_app
+from idol_model import checkpoint
 
 FAST = ["--set", "codec_stage.steps=2", "--set", "stages.0.steps=2", "--set", "stages.1.steps=2"]
 
@@ -87,3 +91,19 @@ def test_wrong_words_are_one_line_and_exit_code_2(tmp_path, monkeypatch, words, 
     assert said in result.stderr
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_is_one_line_and_keeps_finished_checkpoints(tmp_path):
+    def press() -> None:
+        while not list(tmp_path.glob("checkpoints/codec-*/state.json")):
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    waiting = threading.Thread(target=press)
+    waiting.start()
+    result = idol("debug", "--data", dancers(), "-o", tmp_path, "--device", "cpu", "--set", "codec_stage.steps=100000")
+    waiting.join()
+    assert result.exit_code == 130
+    assert "finished work is kept" in result.stderr
+    assert checkpoint.newest(tmp_path / "checkpoints") is not None
+    assert not (tmp_path / "model").exists()
