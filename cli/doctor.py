@@ -149,6 +149,21 @@ def _weights() -> Iterator[Check]:
     yield _present("demo checkpoint", checkpoint.shipped, "shipped", state="missing")
     name = initial_weights.SD_IMAGE_VARIATIONS
     yield _present(name, lambda: initial_weights.find(name), "in the hub's cache", state="note")
+    yield _extractors()
+
+
+def _extractors() -> Check:
+    """Extractor files have no home of their own: each benchmark names them."""
+    from idol_eval.protocol import EXTRACTOR_OF
+
+    options = " ".join(f"--weights {family}=FILE" for family in EXTRACTOR_OF)
+    return Check(
+        topic="weights",
+        name=", ".join(EXTRACTOR_OF.values()),
+        state="note",
+        found="not shipped; random unless named",
+        todo=f"for numbers that compare with others': idol bench {options} (docs/weights_and_licences.md)",
+    )
 
 
 def _present(name: str, find: Callable[[], Path], where: str, *, state: Literal["missing", "note"]) -> Check:
