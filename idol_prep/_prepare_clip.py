@@ -55,6 +55,11 @@ class Tools:
         """The tracks that only stand in for the real quantity."""
         return tuple(track for track, info in self.infos().items() if info.approximate)
 
+    def close(self) -> None:
+        """Let networks and their threads go."""
+        for annotator in (self.pose, self.mask, self.depth):
+            annotator.close()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Looked:

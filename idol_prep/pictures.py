@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +55,23 @@ def read_depth(path: Path) -> NDArray[np.float32]:
     return np.where(np.isfinite(depth) & (depth != 0), depth, np.float32(np.nan))
 
 
-def _opened(path: Path) -> Image.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The decoded picture; whatever is wrong with the file becomes a `DataError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path)
+        with image:
             _check_size(path, image.size)
             image.load()
+            yield image
     except FileNotFoundError:
         raise DataError(f"{path}: no such picture") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too many pixels; at most {MAX_PIXELS:,} are read: scale it down") from error
-    except DataError:
-        raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: has too many pixels, at most {MAX_PIXELS:,} are read; scale it down") from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise DataError(f"{path}: cannot be read as a picture; copy it again, or leave it out") from error
-    return image
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:

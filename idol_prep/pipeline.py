@@ -59,7 +59,7 @@ class _Run:
     def __init__(self, source: Source, out: Path, options: PrepOptions, listener: Listener) -> None:
         self._options, self._listener = options, listener
         self._clips = shard_of(source, options.shard)
-        tools = Tools.make(options)
+        self._tools = tools = Tools.make(options)
         info = {
             "source": source.describe(),
             "annotators": {track: info.to_dict() for track, info in tools.infos().items()},
@@ -84,7 +84,8 @@ class _Run:
 
     def close(self) -> None:
         """Let the clip in hand be finished and bring the manifest up to date; also after an error or Ctrl-C."""
-        self._finisher.shutdown(wait=True, cancel_futures=True)
+        self._finisher.shutdown(wait=True)
+        self._tools.close()
         if any((self._writer.root / "clips").glob("*/clip.json")):
             self._writer.finish()
         self.summary.seconds = monotonic() - self._started

@@ -66,12 +66,15 @@ def make_plan(source: Source, out: Path, options: PrepOptions) -> Plan:
 def _trial(clip: RawClip, options: PrepOptions) -> float:
     """Seconds a frame, measured on a few; the networks' start is left out."""
     tools = Tools.make(options)
-    looker = FirstLooker(tools.pose, tools.mask)
-    replay = Replay(clip, 0, _TRIAL_FRAMES)
-    times = [monotonic()]
-    for chunk in replay.first_look():
-        looker.add(chunk)
-        times.append(monotonic())
+    try:
+        looker = FirstLooker(tools.pose, tools.mask)
+        replay = Replay(clip, 0, _TRIAL_FRAMES)
+        times = [monotonic()]
+        for chunk in replay.first_look():
+            looker.add(chunk)
+            times.append(monotonic())
+    finally:
+        tools.close()
     chunks = len(times) - 1
     if chunks < 2:
         return (times[-1] - times[0]) / max(replay.frames, 1) * (1 + _SECOND_LOOK)

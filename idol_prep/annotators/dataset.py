@@ -21,6 +21,9 @@ class DatasetMask:
     def reset(self) -> None:
         """Nothing is carried over."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def mask(self, batch: Batch) -> NDArray[np.uint8]:
         """The shipped masks [L,H,W]."""
         return _shipped(batch, "mask")
@@ -37,6 +40,9 @@ class DatasetDepth:
 
     def reset(self) -> None:
         """Nothing is carried over."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def depth(self, batch: Batch) -> NDArray[np.float32]:
         """The shipped depth [L,H,W], NaN where it says nothing."""

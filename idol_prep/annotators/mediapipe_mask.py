@@ -27,6 +27,10 @@ class MediapipeMask:
         """Forget the person that was followed."""
         self._engine.reset()
 
+    def close(self) -> None:
+        """Let the network go."""
+        self._engine.close()
+
     def mask(self, batch: Batch) -> NDArray[np.uint8]:
         """The person's coverage of each pixel of the batch's frames."""
         return self._engine.run(batch.frames)[1]

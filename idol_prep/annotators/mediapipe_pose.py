@@ -52,6 +52,13 @@ class PersonEngine:
         self._last = None
         self._fresh = True
 
+    def close(self) -> None:
+        """Let the network and its threads go; a later `run` starts anew."""
+        self.reset()
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+
     def run(self, frames: NDArray[np.uint8]) -> tuple[PoseTrack, NDArray[np.uint8]]:
         """Pose track and mask uint8 [L,H,W] of ``frames`` [L,H,W,3]; the mask is empty without segmentation."""
         if self._last is None or self._last[0] is not frames:
@@ -102,6 +109,10 @@ class MediapipePose:
     def reset(self) -> None:
         """Forget the person that was followed."""
         self._engine.reset()
+
+    def close(self) -> None:
+        """Let the network go."""
+        self._engine.close()
 
     def pose(self, batch: Batch) -> PoseTrack:
         """Joints of one person a frame, in pixels of the batch's frames."""

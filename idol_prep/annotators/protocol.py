@@ -1,8 +1,8 @@
 """What an annotator is: frames in, one track out, and a note on who made the track.
 
 An annotator sees a clip as a sequence of batches in order, and may carry state from one to the next (MediaPipe
-tracks). `reset` ends a clip. Pose and mask annotators see whole source frames; depth annotators see cropped frames
-together with the cropped pose and mask.
+follows a person). `reset` ends a clip, `close` lets the network and its threads go. Pose and mask annotators see whole
+source frames; depth annotators see cropped frames together with the cropped pose and mask.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ class PoseAnnotator(Protocol):
 
     def reset(self) -> None: ...
 
+    def close(self) -> None: ...
+
     def pose(self, batch: Batch) -> PoseTrack: ...
 
 
@@ -91,6 +93,8 @@ class MaskAnnotator(Protocol):
     def info(self) -> AnnotatorInfo: ...
 
     def reset(self) -> None: ...
+
+    def close(self) -> None: ...
 
     def mask(self, batch: Batch) -> NDArray[np.uint8]: ...
 
@@ -110,6 +114,8 @@ class DepthAnnotator(Protocol):
     def info(self) -> AnnotatorInfo: ...
 
     def reset(self) -> None: ...
+
+    def close(self) -> None: ...
 
     def depth(self, batch: Batch) -> NDArray[np.float32]: ...
 

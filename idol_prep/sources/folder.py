@@ -13,6 +13,9 @@ from idol_prep.sources import ClipLook, RawFrame, read_split_file
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
 
+_COMPLETE = 0.9
+"""Part of the announced frames from which a video counts as whole; some containers only know their duration."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoClip:
@@ -31,10 +34,7 @@ class VideoClip:
 
     def look(self) -> ClipLook:
         """Size, rate and length as they will be read. Raises `DataError` for what is no video or too slow."""
-        try:
-            info = video.probe(self.path)
-        except video.TrackError as error:
-            raise DataError(str(error)) from error
+        info = self._probe()
         if self.fps is not None and self.fps > info.fps * 1.01:
             raise DataError(f"{self.path}: has {info.fps:g} frames/s, --fps {self.fps:g} asks for more; lower it")
         rate = self.fps or info.fps
@@ -42,15 +42,28 @@ class VideoClip:
         return ClipLook(height=info.height, width=info.width, fps=rate, frames=frames)
 
     def read(self, start: int = 0) -> Iterator[RawFrame]:
-        """Upright frames; thinned to ``fps`` by taking the nearest earlier frame."""
-        ratio = 1.0 if self.fps is None else max(1.0, video.probe(self.path).fps / self.fps)
+        """Upright frames; thinned to ``fps`` by taking the nearest earlier frame.
+
+        A file that is cut off may simply end: fewer frames than it announces count as breaking off.
+        """
+        info = self._probe()
+        ratio = 1.0 if self.fps is None else max(1.0, info.fps / self.fps)
         wanted = start
-        first = int(start * ratio)
+        end = first = int(start * ratio)
         try:
             for index, frame in enumerate(video.read_video(self.path, start=first), start=first):
+                end = index + 1
                 if index == int(wanted * ratio):
                     wanted += 1
                     yield RawFrame(rgb=frame)
+        except video.TrackError as error:
+            raise DataError(str(error)) from error
+        if info.frames is not None and end < _COMPLETE * info.frames:
+            raise DataError(f"{self.path}: ends after {end} of {info.frames} frames; is the copy complete?")
+
+    def _probe(self) -> video.VideoInfo:
+        try:
+            return video.probe(self.path)
         except video.TrackError as error:
             raise DataError(str(error)) from error
 
