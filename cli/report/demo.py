@@ -151,6 +151,6 @@ def _commands(demo: DemoResult) -> list[str]:
     return [
         "idol prep synthetic -o data/dancers --clips 400 --seed 1",
         "idol train debug --data data/dancers",
-        f"idol bench --data {demo.data.root}",
+        f"idol bench --data {demo.data.root} --frames {demo.protocol.frames}",
         "idol generate person.png room.png dance.mp4 --export viewer",
     ]
