@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cli import _defaults
+from cli import _bench_baselines, _defaults
 from cli._output import Output
-from idol_eval import baselines, geometry
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters, measure
 from idol_eval.readers import PreparedSet, SampleSet
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from idol_model.recipe import Recipe
 
 _HELD_OUT_FRAMES = 8
-_MEAN_DEPTH = Path("baselines") / "mean_depth.npz"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +83,12 @@ def run(
     samples = job.generate(out, folder.path)
     pairing = Pairing(pairs=tuple((id, id) for id in ids))
     rows: list[Candidate] = [SampleCandidate.of(pipe.recipe.name, samples, pairing, config.protocol.frames)]
+    rows.append(CodecCeiling(pipe=pipe))
     if choice.baselines:
-        rows += _beside(out, job, checkpoint.path, choice, config)
+        against = _bench_baselines.Against(
+            reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path
+        )
+        rows += _bench_baselines.rows(out, against, choice.train_data)
     scored = score(out, rows, reference, ids, config)
     record = {"samples": samples.describe(), "generation": job.record}
     return Result(rows=scored, config=config, reference=reference, record=record, pipe=pipe)
@@ -307,35 +308,6 @@ def _as_split(name: str) -> Split:
     from idol_prep.schema import SPLITS
 
     return next(split for split in SPLITS if split == name)
-
-
-def _beside(out: Output, job: _Job, checkpoint: Path, choice: Choice, config: BenchConfig) -> "Sequence[Candidate]":
-    """The codec's ceiling and the trivial answers."""
-    fit = geometry.fitting(config.protocol.size)
-    rows: list[Candidate] = [CodecCeiling(pipe=job.pipe), baselines.HeldStill()]
-    mean = _training_mean(out, checkpoint, choice, job.reference, fit)
-    if mean is not None:
-        rows.append(mean)
-    if any(record.depth is not None for record in job.reference.dataset.records()):
-        rows.append(baselines.best_constant(job.reference, job.ids, fit, job.frames))
-    return rows
-
-
-def _training_mean(
-    out: Output, checkpoint: Path, choice: Choice, reference: PreparedSet, fit: baselines.Fit
-) -> "Candidate | None":
-    """From --train-data, the checkpoint's own file, or the dataset's train split; None, said aloud, without any."""
-    kept = checkpoint / _MEAN_DEPTH
-    if choice.train_data is None and kept.is_file():
-        return baselines.training_mean(kept)
-    home = choice.train_data or reference.path
-    splits = {record.split for record in Dataset.open(home).records()}
-    if "train" not in splits:
-        out.warn(f"no baseline 'mean depth of the training set': {home} has no split train; name one with --train-data")
-        return None
-    clips = PreparedSet(home, split="train", rule=reference.rule)
-    with out.progress(len(clips.ids), "mean depth of the training set") as bar:
-        return baselines.training_mean_of(baselines.mean_depth(clips, fit, lambda done, total: bar.update(done)))
 
 
 def _still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _bench(
     paper: Annotated[int, typer.Option(min=0, max=8, help="The paper's table shown below; 0 is none.")] = 1,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: the recipe's].")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides all random numbers of the generation.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides all random numbers [default: 0].")] = None,
     background: Annotated[
         Literal["auto", "reference", "plate"],
         typer.Option(help="First frame without its person, or the clean plate [default: plate where there is one]."),
@@ -77,14 +77,17 @@ def _bench(
     config = _seeded(config, weights_seed, frames)
     if samples is not None or reference is not None:
         report = Report(folder=output, markdown=markdown, paper=paper or None)
-        _refuse_with_samples({"--ckpt": ckpt, "--data": data, "--steps": steps, "--guidance": guidance})
-        _score_folders(out, (samples, reference), config, _Choice(split=split, limit=limit), report, baselines)
+        kind = None if background == "auto" else background
+        given = {"--ckpt": ckpt, "--data": data, "--steps": steps, "--guidance": guidance, "--seed": seed}
+        _refuse_with_samples(given | {"--background": kind})
+        choice = _Choice(split=split, limit=limit, train_data=train_data, baselines=baselines)
+        _score_folders(out, (samples, reference), config, choice, report)
         return
     from cli import _bench_checkpoint as run
 
     checkpoint = _defaults.checkpoint(ckpt)
     folder = _defaults.bench_folder(checkpoint.path, output)
-    settings = run.Settings(seed=seed, steps=steps, guidance=guidance, background=background)
+    settings = run.Settings(seed=seed or 0, steps=steps, guidance=guidance, background=background)
     choice = run.Choice(data=data, split=split, limit=limit, train_data=train_data, baselines=baselines)
     result = run.run(out, checkpoint, folder, (settings, choice), config)
     costs = run.costs(out, result, where) if complexity else None
@@ -96,6 +99,8 @@ def _bench(
 class _Choice:
     split: str | None
     limit: int | None
+    train_data: Path | None
+    baselines: bool
 
 
 def _config(metrics: str, weights: Sequence[str], device: str, changes: dict[str, Any]) -> "BenchConfig":
@@ -141,10 +146,9 @@ def _score_folders(
     config: "BenchConfig",
     choice: _Choice,
     report: Report,
-    baselines: bool,
 ) -> None:
     """``--samples A --reference B``."""
-    from idol_eval import baselines as trivial
+    from cli import _bench_baselines
     from idol_eval import samples as folders
     from idol_eval.bench import SampleCandidate
     from idol_eval.readers import SampleSet
@@ -162,11 +166,15 @@ def _score_folders(
     if pairing.unused:
         out.warn(f"{len(pairing.unused)} reference clips have no sample and are left out: {_few(pairing.unused)}")
     rows: list[Candidate] = [SampleCandidate.of(samples_path.name, mine, pairing, config.protocol.frames)]
-    if baselines:
-        rows.append(trivial.HeldStill())
     ids = [true_id for _, true_id in pairing.pairs]
+    if choice.baselines:
+        against = _bench_baselines.Against(reference=true, ids=ids, protocol=config.protocol)
+        rows += _bench_baselines.rows(out, against, choice.train_data)
     scored = score(out, rows, true, ids, config)
-    record = {"samples": mine.describe(), "without_sample": list(pairing.unused)}
+    renamed = {own: other for own, other in pairing.pairs if own != other}
+    for own, other in renamed.items():
+        out.warn(f"{own} is compared with {other}, the only clip on either side")
+    record = {"samples": mine.describe(), "without_sample": list(pairing.unused), "renamed": renamed}
     _deliver(out, scored, config, (true, record), report, None)
 
 

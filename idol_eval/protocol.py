@@ -28,7 +28,7 @@ class Protocol:
     container: str = "none: frames as they are decoded"
     fid_frames: str = "all frames of all clips"
     covariance: str = "unbiased (n - 1), float64"
-    depth_range: str = "fixed: the clip's range, person 0 to 0.75, background 1; no alignment"
+    depth_range: str = "fixed: the clip's own range, laid into that of the reference; no alignment"
     silhouette: str = "depth below the middle of farthest person and background"
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ class PreparedSet:
             "split": self.split or "all",
             "clips": len(self._records),
             "content": self.dataset.content_hash,
+            "depth": {"person": list(self.rule.person), "background": self.rule.background},
             "approximate": approximate,
         }
 
