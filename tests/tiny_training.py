@@ -1,7 +1,9 @@
 """A few synthetic dancers and the smallest run that has every phase: codec, images, video."""
 
+import atexit
 import dataclasses
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,7 @@ CLIPS, FRAMES = 4, 10
 def dancers(seed: int = 3) -> Path:
     """A prepared dataset of `CLIPS` training clips, 32 x 32, made once a session."""
     folder = Path(tempfile.mkdtemp(prefix="idol-dancers-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     synthetic.generate(folder, CLIPS, seed, size=(32, 32), frames=FRAMES)
     return folder
 
