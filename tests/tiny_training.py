@@ -29,7 +29,11 @@ def tiny(*, cached: bool = True, steps: int = 4, **changes) -> Recipe:
     """The debug recipe, shorter still; each stage saves once halfway."""
     recipe = recipes.get("debug")
     stages = tuple(dataclasses.replace(stage, steps=steps, cache_latents=cached) for stage in recipe.stages)
-    shorter = {"codec_stage": CodecStage(steps=steps, batch_size=8, pictures=32), "stages": stages, "save_every": max(1, steps // 2)}
+    shorter = {
+        "codec_stage": CodecStage(steps=steps, batch_size=8, pictures=32),
+        "stages": stages,
+        "save_every": max(1, steps // 2),
+    }
     return dataclasses.replace(recipe, **{**shorter, **changes})
 
 
