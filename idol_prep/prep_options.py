@@ -10,6 +10,11 @@ from idol_prep.crop import MODES, CropMode
 from idol_prep.quality import QualityLimits
 from idol_prep.schema import DataError, Polarity
 
+BYTES_A_PIXEL = 8
+"""Of a finished clip in memory: three of picture, one of mask, four of depth."""
+CLIP_BYTES = 4 << 30
+"""The largest finished clip that is held in memory."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrepOptions:
@@ -37,6 +42,9 @@ class PrepOptions:
             raise DataError(f"unknown crop {self.crop!r}; choose one of {', '.join(MODES)}")
         if self.clip_frames < self.limits.min_frames:
             raise DataError(f"clips of {self.clip_frames} frames are too short; at least {self.limits.min_frames}")
+        fit = CLIP_BYTES // (self.size**2 * BYTES_A_PIXEL)
+        if self.clip_frames > fit:
+            raise DataError(f"clips of {self.clip_frames} frames at size {self.size} are held in memory; at most {fit}")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise DataError(f"there is no shard {self.shard[0]}/{self.shard[1]}; shards count from 1, as in 1/4")
         if self.depth_polarity not in ("distance", "inverse"):
