@@ -20,8 +20,8 @@ from typing import Any
 
 from idol_model.recipe import Recipe
 
-FREE_FIELDS = ("log_every", "save_every")
-"""Recipe fields that may change when a run continues: they change what is written, never the weights."""
+FREE_FIELDS = ("summary", "sampling", "log_every", "save_every")
+"""Recipe fields that may change when a run continues: they change what is written or drawn, never the weights."""
 
 _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "safetensors")
 

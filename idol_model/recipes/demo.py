@@ -30,7 +30,7 @@ def demo() -> Recipe:
         codec=ConvCodecConfig(latent_channels=16, width=48, depth=2),
         diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing"),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
-        sampling=SamplingConfig(steps=20, guidance=1.5),
+        sampling=SamplingConfig(steps=16),
         precision="bf16",
         save_every=250,
         codec_stage=CodecStage(steps=6000, batch_size=8, lr=2e-3, edge_weight=0.5),
