@@ -26,9 +26,7 @@ def ship(model: Path, data: Path, out: Path) -> float:
     clips = PreparedSet(data, split="train")
     mean = baselines.mean_depth(clips, geometry.fitting(pipe.size))
     (out / "baselines").mkdir()
-    baselines.save_mean_depth(
-        out / "baselines" / "mean_depth.npz", mean, len(clips.ids), clips.dataset.content_hash
-    )
+    baselines.save_mean_depth(out / "baselines" / "mean_depth.npz", mean, len(clips.ids), clips.dataset.content_hash)
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
 
 
