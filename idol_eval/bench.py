@@ -10,7 +10,7 @@ import numpy as np
 from idol_eval import features, geometry
 from idol_eval.baselines import Candidate, Kind
 from idol_eval.catalogue import FAMILIES, FEATURE_FAMILIES
-from idol_eval.features import Extractor
+from idol_eval.features import Extractor, Feed
 from idol_eval.frechet import frechet_between
 from idol_eval.protocol import EXTRACTOR_OF, IDOL_8, Protocol
 from idol_eval.samples import ClipSet, EvalClip, Pairing, SampleError
@@ -113,6 +113,7 @@ def score(
         for row in rows:
             row.add(truth)
         tell(Progress(done=done, total=len(ids), what=truth.id))
+    truth_features.flush()
     return [row.finish(truth_features) for row in rows]
 
 
@@ -129,22 +130,33 @@ class _Features:
     def __init__(self, extractors: Mapping[str, Extractor], protocol: Protocol) -> None:
         self._extractors, self._protocol = extractors, protocol
         self.statistics = {family: Statistics(one.spec.dimensions) for family, one in extractors.items()}
+        self._feeds = {family: Feed(one, self.statistics[family].update) for family, one in extractors.items()}
 
     def add(self, clip: EvalClip) -> None:
         """Raises SampleError for a clip shorter than a snippet."""
         if clip.video is None:
             return
-        starts = self._protocol.starts(len(clip.video))
         for family, extractor in self._extractors.items():
             if extractor.spec.takes == "frames":
-                self.statistics[family].update(extractor.frames(clip.video))
-                continue
-            if not starts:
-                raise SampleError(
-                    f"clip {clip.id}: {len(clip.video)} frames are too few for snippets of {self._protocol.snippet}; "
-                    f"leave the clip out, or leave the metrics out with --metrics all,-fvd,-fid_fvd"
-                )
-            self.statistics[family].update(extractor.snippets(clip.video, starts, self._protocol.snippet))
+                inputs = extractor.frame_inputs(clip.video)
+            else:
+                inputs = extractor.snippet_inputs(clip.video, self._starts(clip), self._protocol.snippet)
+            self._feeds[family].add(inputs)
+
+    def flush(self) -> None:
+        """All clips were added."""
+        for feed in self._feeds.values():
+            feed.flush()
+
+    def _starts(self, clip: EvalClip) -> list[int]:
+        frames = clip.shape[0]
+        starts = self._protocol.starts(frames)
+        if not starts:
+            raise SampleError(
+                f"clip {clip.id}: {frames} frames are too few for snippets of {self._protocol.snippet}; "
+                "leave the clip out, or leave the metrics out with --metrics all,-fvd,-fid_fvd"
+            )
+        return starts
 
 
 class _RowInProgress:
@@ -166,6 +178,7 @@ class _RowInProgress:
             self._reasons.setdefault((what, why), []).append(truth.id)
 
     def finish(self, truth: _Features) -> Row:
+        self._features.flush()
         values = aggregate(self._per_clip)
         counts = {"clips": len(self._per_clip), "frames": self._frames}
         left_out = [f"{what}: {why} ({_clips(ids, len(self._per_clip))})" for (what, why), ids in self._reasons.items()]

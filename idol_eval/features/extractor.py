@@ -1,6 +1,6 @@
 """A network, its preprocessing and its weights under one name: uint8 frames in, float32 features out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from idol_eval.features import weights as weight_files
 from idol_eval.features.weights import Published, Weights
 
 _BLOCK = 64
-"""Snippets that are prepared together: bounds the memory of a long clip."""
+"""Frames or snippets that are prepared together: bounds the memory of a long clip."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,23 +71,59 @@ class Extractor:
 
     def frames(self, frames_LHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [L, D] of single frames."""
-        step = self.spec.batch
-        parts = [self._run(self.spec.prepare(frames_LHW3[at : at + step])) for at in range(0, len(frames_LHW3), step)]
-        return np.concatenate(parts)
+        return self._collected(self.frame_inputs(frames_LHW3))
 
     def snippets(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> NDArray[np.float32]:
-        """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``; a frame is resized once."""
-        parts = []
+        """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``."""
+        return self._collected(self.snippet_inputs(frames_LHW3, starts, length))
+
+    def frame_inputs(self, frames_LHW3: NDArray[np.uint8]) -> Iterator[Tensor]:
+        """What the network takes of each frame, [3, S, S]; for `Feed`."""
+        for at in range(0, len(frames_LHW3), _BLOCK):
+            yield from self.spec.prepare(frames_LHW3[at : at + _BLOCK])
+
+    def snippet_inputs(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> Iterator[Tensor]:
+        """What the network takes of each snippet, [3, T, S, S]; a frame is resized once. For `Feed`."""
         for at in range(0, len(starts), _BLOCK):
             block = starts[at : at + _BLOCK]
             x_LCHW = self.spec.prepare(frames_LHW3[block[0] : block[-1] + length])
-            for first in range(0, len(block), self.spec.batch):
-                chosen = [start - block[0] for start in block[first : first + self.spec.batch]]
-                x_NCTHW = torch.stack([x_LCHW[start : start + length].transpose(0, 1) for start in chosen])
-                parts.append(self._run(x_NCTHW))
-        return np.concatenate(parts) if parts else np.empty((0, self.spec.dimensions), np.float32)
+            for start in block:
+                first = start - block[0]
+                yield x_LCHW[first : first + length].transpose(0, 1)
 
     @torch.inference_mode()
-    def _run(self, x: Tensor) -> NDArray[np.float32]:
-        x = x.to(self.device).contiguous(memory_format=self._layout)
+    def run(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Features [n, D] of one batch."""
+        x = torch.stack(list(inputs)).to(self.device).contiguous(memory_format=self._layout)
         return self._network(x).float().cpu().numpy()
+
+    def _collected(self, inputs: Iterator[Tensor]) -> NDArray[np.float32]:
+        parts: list[NDArray[np.float32]] = []
+        feed = Feed(self, parts.append)
+        feed.add(inputs)
+        feed.flush()
+        return np.concatenate(parts) if parts else np.empty((0, self.spec.dimensions), np.float32)
+
+
+class Feed:
+    """Runs an extractor over clip after clip in full batches, which cost half as much a snippet as single ones.
+
+    ``sink`` gets features [n, D] in the order in which inputs were added; the last come with `flush`.
+    """
+
+    def __init__(self, extractor: Extractor, sink: Callable[[NDArray[np.float32]], object]) -> None:
+        self._extractor, self._sink = extractor, sink
+        self._waiting: list[Tensor] = []
+
+    def add(self, inputs: Iterator[Tensor]) -> None:
+        """Add inputs of the extractor, and run every batch that is full."""
+        for one in inputs:
+            self._waiting.append(one)
+            if len(self._waiting) == self._extractor.spec.batch:
+                self.flush()
+
+    def flush(self) -> None:
+        """Run what waits."""
+        if self._waiting:
+            self._sink(self._extractor.run(self._waiting))
+            self._waiting = []
