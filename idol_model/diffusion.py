@@ -7,6 +7,8 @@ import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
+FrameNoise = Literal["independent", "shared"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiffusionConfig:
@@ -20,6 +22,9 @@ class DiffusionConfig:
     zero_terminal_snr: bool = False
     """Rescale so that the last step is pure noise (Lin et al. 2024); needs v_prediction."""
     spacing: Literal["leading", "trailing"] = "leading"
+    frame_noise: FrameNoise = "independent"
+    """Noise of the frames of a clip: each its own, as in DisCo, or one for all, which keeps still what stands still
+    (the extreme of Ge et al. 2023's correlated noise). Streams always have their own (Eq. 2)."""
     min_snr: float | None = None
     """Clamp of the signal-to-noise weight (Hang et al. 2023); None weighs all steps alike, as the paper."""
 
@@ -58,6 +63,13 @@ class Diffusion:
         alpha_B = self._alphas.to(t_B.device)[t_B]
         shape = (1, -1, 1, 1, 1, 1)
         return alpha_B.sqrt().float().view(shape), (1 - alpha_B).sqrt().float().view(shape)
+
+    def noise(self, z_SBLCHW: Tensor, generator: torch.Generator) -> Tensor:
+        """Standard normal eps shaped like ``z``, drawn on the generator's device."""
+        shape = list(z_SBLCHW.shape)
+        if self.config.frame_noise == "shared":
+            shape[2] = 1
+        return torch.randn(shape, generator=generator).to(z_SBLCHW).expand_as(z_SBLCHW)
 
     def noised(self, z_SBLCHW: Tensor, eps_SBLCHW: Tensor, t_B: Tensor) -> Tensor:
         """z_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps."""

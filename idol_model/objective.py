@@ -79,7 +79,7 @@ class JointDenoising:
     def __call__(self, model: Denoiser, batch: LatentBatch, generator: torch.Generator) -> Losses:
         """Losses of one batch; all randomness comes from ``generator`` (on the CPU, whatever the device)."""
         z, streams, clips, frames = batch.z_SBLCHW, *batch.z_SBLCHW.shape[:3]
-        eps = torch.randn(z.shape, generator=generator).to(z)
+        eps = self.diffusion.noise(z, generator)
         t_B = torch.randint(self.diffusion.config.train_steps, (clips,), generator=generator).to(z.device)
         terms = consistency_terms(self.config, streams, frames)
         wanted: list[Kind] = [term.taps for term in terms]

@@ -208,7 +208,8 @@ class IdolPipeline(DiffusionPipeline):
         )
         denoiser = sampling.Denoiser(self.unet, self.pose_control, conditions, request.guidance)
         shape_SCHW = (self.recipe.unet.streams, *request.background_BCHW.shape[1:])
-        start = sampling.Start.of(request.seed, numbers, shape_SCHW, like=request.background_BCHW)
+        kind = self.recipe.diffusion.frame_noise
+        start = sampling.Start.of(request.seed, numbers, shape_SCHW, like=request.background_BCHW, kind=kind)
         start = replace(start, known_SBLCHW=known_SBLCHW)
         window = self.plan.windows(numbers.stop) - 1
         return sampling.denoise(denoiser, self.scheduler, start, request.steps, request.teller(window))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from idol_model.diffusion import FrameNoise
 from idol_model.foreground import Foreground
 from idol_model.pose_control import PoseControl
 from idol_model.unet import DualModalUNet
@@ -95,19 +96,23 @@ class Start:
     known_SBLCHW: Tensor | None = None
 
     @classmethod
-    def of(cls, seed: int, frames: range, shape_SCHW: tuple[int, ...], like: Tensor) -> "Start":
+    def of(
+        cls, seed: int, frames: range, shape_SCHW: tuple[int, ...], *, like: Tensor, kind: FrameNoise = "independent"
+    ) -> "Start":
         """Seeded noise of the video's frames number ``frames``, on the device and in the type of ``like``."""
-        noise = frame_noise(seed, frames, shape_SCHW).to(like)
+        noise = frame_noise(seed, frames, shape_SCHW, kind).to(like)
         return cls(noise_SBLCHW=noise, generator=_generator(seed, frames.start, 1))
 
 
-def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...]) -> Tensor:
+def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...], kind: FrameNoise = "independent") -> Tensor:
     """Standard normal noise [S, 1, L, C, H, W] of the video's frames number ``frames``, drawn on the CPU.
 
     A frame's noise depends on the seed and the frame's own number alone, so windows that share a frame share its noise,
-    whatever the device and however the video is cut. Streams and frames are independent of each other.
+    whatever the device and however the video is cut. Streams are independent of each other, and so are frames unless
+    ``kind`` is ``shared``: then all have the noise of frame 0.
     """
-    drawn = [torch.randn(shape_SCHW, generator=_generator(seed, frame, 0)) for frame in frames]
+    numbers = [0] * len(frames) if kind == "shared" else frames
+    drawn = [torch.randn(shape_SCHW, generator=_generator(seed, number, 0)) for number in numbers]
     return torch.stack(drawn, dim=1).unsqueeze(1)
 
 

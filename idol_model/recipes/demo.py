@@ -28,9 +28,11 @@ def demo() -> Recipe:
         pose_control=ControlNetConfig(**_SIZES, hint_widths=(16, 32, 64, 96)),
         foreground=ConvForegroundConfig(tokens=128, width=64, depth=2, size=64, factor=8),
         codec=ConvCodecConfig(latent_channels=16, width=48, depth=2),
-        diffusion=DiffusionConfig(prediction="v_prediction", zero_terminal_snr=True, spacing="trailing"),
+        diffusion=DiffusionConfig(
+            prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", frame_noise="shared"
+        ),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
-        sampling=SamplingConfig(steps=16),
+        sampling=SamplingConfig(steps=10),
         precision="bf16",
         save_every=250,
         codec_stage=CodecStage(steps=6000, batch_size=8, lr=2e-3, edge_weight=0.5),

@@ -119,3 +119,14 @@ def test_stage_one_leaves_temporal_layers_alone() -> None:
     temporal = [parameter for name, parameter in model.named_parameters() if ".temporal." in name]
     assert temporal
     assert all(parameter.grad is None for parameter in temporal)
+
+
+def test_shared_noise_is_one_for_all_frames_and_another_for_each_stream_and_clip() -> None:
+    z = torch.zeros(2, 2, 3, 4, 5, 5)
+    shared = Diffusion(DiffusionConfig(frame_noise="shared")).noise(z, torch.Generator().manual_seed(0))
+    own = Diffusion(DiffusionConfig()).noise(z, torch.Generator().manual_seed(0))
+    assert shared.shape == own.shape == z.shape
+    assert torch.equal(shared[:, :, 0], shared[:, :, 2])
+    assert not torch.equal(own[:, :, 0], own[:, :, 2])
+    assert not torch.equal(shared[0], shared[1])
+    assert not torch.equal(shared[:, 0], shared[:, 1])

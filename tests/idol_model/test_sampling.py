@@ -132,3 +132,9 @@ def test_one_call_of_each_network_a_step_and_one_reading_of_the_pose():
         for hook in hooks:
             hook.remove()
     assert calls == ["hint"] + ["pose", "unet"] * 3
+
+
+def test_shared_noise_is_that_of_frame_zero_in_every_window() -> None:
+    own, shared = frame_noise(3, range(0, 4), SHAPE), frame_noise(3, range(6, 10), SHAPE, "shared")
+    assert shared.shape == own.shape
+    assert all(torch.equal(shared[:, :, i], own[:, :, 0]) for i in range(4))
