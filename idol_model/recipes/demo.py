@@ -1,5 +1,7 @@
 """The recipe of the shipped checkpoint: the paper's model, narrower, on synthetic dancers, on two CPU cores."""
 
+from functools import partial
+
 from idol_model.codecs import ConvCodecConfig
 from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ConvForegroundConfig
@@ -17,6 +19,8 @@ _SIZES = {
     "heads": 2,
     "groups": 16,
 }
+
+_stage = partial(Stage, warmup=0.05, decay="cosine", weight_decay=1e-2, clip_norm=1.0, ema=0.998, cache_latents=True)
 
 
 def demo() -> Recipe:
@@ -37,31 +41,7 @@ def demo() -> Recipe:
         save_every=250,
         codec_stage=CodecStage(steps=6000, batch_size=8, lr=2e-3, edge_weight=0.5),
         stages=(
-            Stage(
-                name="image",
-                steps=9000,
-                frames=1,
-                batch_size=16,
-                lr=5e-4,
-                warmup=0.05,
-                decay="cosine",
-                weight_decay=1e-2,
-                clip_norm=1.0,
-                ema=0.998,
-                cache_latents=True,
-            ),
-            Stage(
-                name="video",
-                steps=4000,
-                frames=8,
-                batch_size=2,
-                lr=3e-4,
-                warmup=0.05,
-                decay="cosine",
-                weight_decay=1e-2,
-                clip_norm=1.0,
-                ema=0.998,
-                cache_latents=True,
-            ),
+            _stage(name="image", steps=9000, frames=1, batch_size=16, lr=5e-4),
+            _stage(name="video", steps=4000, frames=8, batch_size=2, lr=3e-4),
         ),
     )
