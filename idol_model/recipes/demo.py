@@ -37,11 +37,11 @@ def demo() -> Recipe:
         ),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
         sampling=SamplingConfig(steps=10),
-        precision="bf16",
+        precision="fp32",
         save_every=250,
-        codec_stage=CodecStage(steps=6000, batch_size=8, lr=2e-3, edge_weight=0.5),
+        codec_stage=CodecStage(steps=4000, batch_size=8, lr=2e-3, edge_weight=0.5),
         stages=(
-            _stage(name="image", steps=9000, frames=1, batch_size=16, lr=5e-4),
-            _stage(name="video", steps=4000, frames=8, batch_size=2, lr=3e-4),
+            _stage(name="image", steps=6000, frames=1, batch_size=8, lr=5e-4),
+            _stage(name="video", steps=800, frames=8, batch_size=2, lr=3e-4),
         ),
     )

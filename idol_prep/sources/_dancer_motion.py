@@ -43,7 +43,7 @@ class Waves:
     def __init__(self, rng: np.random.Generator, frames: int, fps: float) -> None:
         self._rng = rng
         self._seconds = np.arange(frames) / fps
-        self._tempo = rng.uniform(0.6, 1.1)
+        self._tempo = rng.uniform(1.0, 1.7)
 
     def angle(self, low: float, high: float) -> Array:
         """Angles in radians [L] between ``low`` and ``high`` degrees."""
@@ -72,7 +72,7 @@ def dance(rng: np.random.Generator, body: Proportions, frames: int, fps: float) 
     for side, name in SIDES:
         _arm(joints, name, shoulders + across * body.shoulder * side, (side, body.height), waves)
         _leg(joints, name, across * body.hip * side, (side, body.height), waves)
-    return _stand_and_turn(joints, yaw, sway=0.5 * waves.angle(-6, 6)), yaw
+    return _stand_and_turn(joints, yaw, sway=waves.angle(-16, 16)), yaw
 
 
 def _arm(joints: Joints, name: str, shoulder: Array, size: tuple[int, float], waves: Waves) -> None:
