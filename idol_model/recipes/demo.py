@@ -42,6 +42,6 @@ def demo() -> Recipe:
         codec_stage=CodecStage(steps=4000, batch_size=8, lr=2e-3, edge_weight=0.5),
         stages=(
             _stage(name="image", steps=6000, frames=1, batch_size=8, lr=5e-4),
-            _stage(name="video", steps=800, frames=8, batch_size=2, lr=3e-4),
+            _stage(name="video", steps=400, frames=8, batch_size=2, lr=3e-4),
         ),
     )
