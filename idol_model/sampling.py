@@ -59,7 +59,7 @@ class Denoiser:
     """epsilon_theta with guidance, for one window: calling it gives the prediction for ``z`` at time ``t``.
 
     The foreground alone is dropped in the second half of the batch; pose and background speak in both (as in DisCo).
-    The pose picture is read once, and each step costs one call of the pose network and one of the U-Net.
+    The pose pictures are read once, and each step costs one call of the pose network and one of the U-Net.
     """
 
     def __init__(self, unet: DualModalUNet, pose_control: PoseControl, conditions: Conditions, guidance: float) -> None:
@@ -68,14 +68,14 @@ class Denoiser:
         tokens = (conditions.tokens.given_BTD, conditions.tokens.null_BTD)[:halves]
         self._tokens_BTD = torch.cat(tokens)
         self._background_BCHW = _repeated(conditions.background_BCHW, halves)
-        self._hint_BLCHW = _repeated(pose_control.prepare(conditions.pose_BLCHW), halves)
+        self._hint = pose_control.prepare(_repeated(conditions.pose_BLCHW, halves))
 
     def __call__(self, z_SBLCHW: Tensor, t: Tensor) -> Tensor:
         """The guided prediction u + g (c - u), shaped like ``z_SBLCHW``."""
         clips = z_SBLCHW.shape[1]
         z_SBLCHW = _repeated(z_SBLCHW, len(self._tokens_BTD) // clips, dim=1)
         t_B = t.to(z_SBLCHW.device).expand(z_SBLCHW.shape[1])
-        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._hint_BLCHW)
+        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._hint)
         prediction = self._unet(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, control)
         if len(self._tokens_BTD) == clips:
             return prediction

@@ -8,7 +8,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
-from idol_model.pose_control.control import NO_CONTROL, Control
+from idol_model.unet.control import NO_CONTROL, Control
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

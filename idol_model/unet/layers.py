@@ -18,19 +18,19 @@ class ResBlock(nn.Module):
 
     def __init__(self, spec: LayerSpec, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(spec.groups, in_channels, eps=1e-5)
+        self.norm1 = spec.norm(spec.groups, in_channels, eps=1e-5)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(spec.embedding, out_channels)
-        self.norm2 = nn.GroupNorm(spec.groups, out_channels, eps=1e-5)
+        self.norm2 = spec.norm(spec.groups, out_channels, eps=1e-5)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.temporal = spec.temporal.convolution(out_channels, spec.groups)
+        self.temporal = spec.temporal.convolution(out_channels, spec.groups, spec.norm)
         same = in_channels == out_channels
         self.conv_shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x_NCHW: Tensor, signal: Signal) -> Tensor:
-        h_NCHW = self.conv1(functional.silu(self.norm1(x_NCHW)))
+        h_NCHW = self.conv1(functional.silu(self.norm1(x_NCHW, signal.layout)))
         h_NCHW = h_NCHW + self.time_emb_proj(functional.silu(signal.embedding_ND))[:, :, None, None]
-        h_NCHW = self.conv2(functional.silu(self.norm2(h_NCHW)))
+        h_NCHW = self.conv2(functional.silu(self.norm2(h_NCHW, signal.layout)))
         h_NCHW = self.temporal(h_NCHW, signal.layout)
         return self.conv_shortcut(x_NCHW) + h_NCHW
 
