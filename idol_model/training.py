@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 
-from idol_model import initial_weights
+from idol_model import weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
@@ -51,14 +51,14 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     options = options or TrainOptions()
     dataset = Dataset.open(data)
     clips = TrainingClips.of(dataset)
-    initial_weights.check_present(recipe)
+    weights.check_present(recipe)
     accelerator = start_accelerator(recipe, options.device)
     origin = {"path": str(data), "content_hash": dataset.content_hash}
     folder = RunFolder.open(run, recipe, origin, options.command)
     if not folder.finished:
         torch.manual_seed(recipe.seed)
         model = IdolModel.from_recipe(recipe)
-        initial_weights.start_from(recipe, model)
+        weights.start_from(recipe, model)
         _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
 

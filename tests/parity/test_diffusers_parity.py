@@ -72,7 +72,7 @@ def test_the_modality_label_is_diffusers_class_embedding(sizes: dict) -> None:
             class_labels=torch.tensor([0, 0, 0, 1, 1, 1]),
         ).sample
         got = ours(z_SBLCHW, torch.tensor([500]), tokens, torch.randn_like(z))
-    assert (got.flatten(0, 2) - expected).abs().max() < 1e-6
+    assert (got.flatten(0, 2) - expected).abs().max() <= 2e-6 * expected.abs().max()
 
 
 def test_published_parameter_counts() -> None:
