@@ -106,6 +106,7 @@ class _Run:
         save_model(self.model, self.recipe, self.trainer.run.model)
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
+        _check_cache(self.recipe, stage)
         source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
         return DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
 
@@ -125,6 +126,14 @@ class _Run:
             lambda done, total: self._options.report(Progress(stage="latents", done=done, total=total)),
         )
         return CacheSource(cache, self.model)
+
+
+def _check_cache(recipe: Recipe, stage: Stage) -> None:
+    if stage.cache_latents and recipe.data.augment != "none":
+        raise ValueError(
+            f"stage {stage.name}: cache_latents with data.augment={recipe.data.augment!r} would train on pictures as "
+            "they are; set cache_latents=false"
+        )
 
 
 def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:

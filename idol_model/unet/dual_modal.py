@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
+from diffusers.models.attention import AttentionMixin
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,7 +29,7 @@ class UNetConfig(EncoderConfig):
     coupling: CouplingKind = "joint_spatial"
 
 
-class DualModalUNet(ModelMixin, ConfigMixin, EncoderParts):
+class DualModalUNet(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, EncoderParts):
     """Predicts the noise (or velocity) of all streams at once; below the fold nothing knows what a stream is.
 
     Parameter names are those of `diffusers.UNet2DConditionModel`; the additions are ``temporal``, ``coupling`` and

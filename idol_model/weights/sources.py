@@ -119,7 +119,7 @@ def require(name: WeightsName) -> Path:
     folder = find(name)
     if folder is None:
         raise FileNotFoundError(
-            f"pre-trained weights {name} are not on this machine: bring them with `{SOURCES[name].command}`, "
-            "or start from nothing with --set 'weights=[]'"
+            f"pre-trained weights {name} are not on this machine: bring them with `idol weights get {name}` "
+            f"(or `{SOURCES[name].command}`), or start from nothing with --set 'weights=[]'"
         )
     return folder
