@@ -74,9 +74,17 @@ def _published(name: str) -> list[dict[str, Any]]:
     from idol_eval import paper_values
     from idol_model import recipes
 
-    found = [(place, paper_values.select(place.table, place.dataset, (place.row,))[0]) for place in recipes.places(name)]
+    found = [
+        (place, paper_values.select(place.table, place.dataset, (place.row,))[0]) for place in recipes.places(name)
+    ]
     return [
-        {"table": place.table, "row": place.row, "dataset": place.dataset, "depth": row.depth, "figures": dict(row.values)}
+        {
+            "table": place.table,
+            "row": place.row,
+            "dataset": place.dataset,
+            "depth": row.depth,
+            "figures": dict(row.values),
+        }
         for place, row in found
     ]
 

@@ -16,7 +16,9 @@ _Names = Annotated[list[str], typer.Argument(help="Names, as `idol weights list`
 
 def register(app: typer.Typer) -> None:
     """Add ``idol weights list | get | verify``."""
-    group = typer.Typer(help="Published weights: what there is, what is here, bring it, check it.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Published weights: what there is, what is here, bring it, check it.", no_args_is_help=True
+    )
     group.command("list", help="Sources, licences, and which are on this machine. Works offline.")(_list)
     group.command("get", help="Bring weights from the hub into its cache.")(_get)
     group.command("verify", help="Hash the files that are here and compare with what the hub promised.")(_verify)

@@ -114,7 +114,7 @@ def _box_with_person(alpha_SS: NDArray[np.uint8], rng: np.random.Generator) -> B
     """A random box that shows at least half of the person; the whole picture where none is found."""
     whole = np.count_nonzero(alpha_SS)
     for _ in range(_TRIES):
-        left, top, right, bottom = box = _random_box(*alpha_SS.shape, rng)
+        left, top, right, bottom = box = _random_box(alpha_SS.shape[0], alpha_SS.shape[1], rng)
         if 2 * np.count_nonzero(alpha_SS[top:bottom, left:right]) >= whole:
             return box
     return (0, 0, alpha_SS.shape[1], alpha_SS.shape[0])
@@ -128,8 +128,6 @@ def _random_box(height: int, width: int, rng: np.random.Generator) -> Box:
     return left, top, left + wide, top + tall
 
 
-def _zoomed(
-    picture: NDArray, box: Box, resampling: Image.Resampling = Image.Resampling.BILINEAR
-) -> NDArray:
+def _zoomed(picture: NDArray, box: Box, resampling: Image.Resampling = Image.Resampling.BILINEAR) -> NDArray:
     size = (picture.shape[1], picture.shape[0])
     return np.asarray(Image.fromarray(picture).resize(size, resampling, box=box))

@@ -94,7 +94,11 @@ def _drawn(
     video = pictures.resize_pictures(clip.frames(frame, frame + 1), config.size)[0]
     depth = colormap.encode(data.clip_depth(clip, config, frame, frame + 1), config.colormap)[0]
     drawn = codec.examples(video, depth)
-    return drawn if rng.random() < 0.75 else drawn + codec.examples(_background(clip, config), np.full_like(depth, 127))[:1]
+    return (
+        drawn
+        if rng.random() < 0.75
+        else drawn + codec.examples(_background(clip, config), np.full_like(depth, 127))[:1]
+    )
 
 
 def _background(clip: Any, config: DataConfig) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from idol_prep.schema import Clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One up block, side x side positions. Pictures are uint8 [S, L, side, side, 3], first the video's, then the depth's.
+    """One up block, side x side positions. Pictures are uint8 [S, L, side, side, 3], the video's before the depth's.
 
     features: first three principal components of both streams together. motion: where each position moves to in the
     next frame, hue by direction, strength by distance (one frame fewer). attention: which part of the foreground each

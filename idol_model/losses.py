@@ -57,20 +57,20 @@ def motion_consistency(video_BLPD: Tensor, depth_BLPD: Tensor, tau: float | None
     _same_shape(video_BLPD, depth_BLPD)
     heat = video_BLPD.shape[-1] ** -0.5 if tau is None else tau
     _, _, positions, features = _at_least_two_frames(video_BLPD).shape
-    pairs = [
+    video_MPD, video_next_MPD, depth_MPD, depth_next_MPD = (
         functional.normalize(stream_BLPD.float(), dim=-1)[:, frames].reshape(-1, positions, features)
         for stream_BLPD in (video_BLPD, depth_BLPD)
         for frames in (slice(None, -1), slice(1, None))
-    ]
-    cells = len(pairs[0]) * positions * positions
+    )
+    cells = len(video_MPD) * positions * positions
     if cells <= MOST_CELLS:
-        return _field_difference(*pairs, heat) / cells
+        return _field_difference(video_MPD, video_next_MPD, depth_MPD, depth_next_MPD, heat) / cells
     rows = max(1, MOST_CELLS // positions)
     total = video_BLPD.new_zeros((), dtype=torch.float32)
-    for video_PD, video_next_PD, depth_PD, depth_next_PD in zip(*pairs, strict=True):
-        for video_RD, depth_RD in zip(video_PD.split(rows), depth_PD.split(rows), strict=True):
+    for video, video_next, depth, depth_next in zip(video_MPD, video_next_MPD, depth_MPD, depth_next_MPD, strict=True):
+        for video_RD, depth_RD in zip(video.split(rows), depth.split(rows), strict=True):
             # Rows of a motion field are independent; each block is computed again for its gradient instead of held.
-            block = (video_RD, video_next_PD, depth_RD, depth_next_PD)
+            block = (video_RD, video_next, depth_RD, depth_next)
             total = total + checkpoint(_field_difference, *block, heat, use_reentrant=False)
     return total / cells
 

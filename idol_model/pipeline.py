@@ -137,6 +137,7 @@ class IdolPipeline(DiffusionPipeline):
         recipe = json.dumps(self.recipe.to_dict(), indent=2)
         (folder / loading.RECIPE).write_text(recipe + "\n", encoding="utf-8")
         super().save_pretrained(str(folder), *args, **kwargs)
+        _forget_origin(folder)
 
     @property
     def size(self) -> int:
@@ -250,6 +251,14 @@ class IdolPipeline(DiffusionPipeline):
             depth_rgb=np.ascontiguousarray(rgb_MLHW3[DEPTH]),
             confidence=np.clip(1 - residual, 0, 1),
         )
+
+
+def _forget_origin(folder: Path) -> None:
+    """Take the folder that networks were loaded from out of a saved pipeline: a path of somebody's machine."""
+    for file in folder.rglob("*.json"):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def _to_uint8(x: Tensor) -> Tensor:

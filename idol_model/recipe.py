@@ -1,5 +1,6 @@
 """A recipe: everything that decides a training run, as one value that is saved with what it made."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 from idol_model.weights_names import WeightsName
 
-
+Decay = Literal["linear", "cosine"]
 Trained = Literal["all", "transformers", "temporal"]
 """Everything; all but the U-Net's ResBlocks and what else lies outside its transformer blocks; temporal layers."""
 
@@ -71,8 +72,9 @@ class Stage:
     weight_decay: float = 1e-3
     warmup: float = 0.1
     """Share of the steps in which the rate rises from 0."""
-    decay: Literal["linear", "cosine"] = "linear"
+    decay: Decay = "linear"
     clip_norm: float | None = None
+    """Largest norm of the gradient; larger ones are scaled down to it."""
     ema: float = 0.0
     """Decay of the weights' running mean; 0 keeps none."""
     trains: Trained = "all"
@@ -81,6 +83,11 @@ class Stage:
     """Of these, parameters whose name contains one of these are not."""
     cache_latents: bool = False
     """Encode every picture once and keep the latents (only without picture augmentation)."""
+
+    @property
+    def most_norm(self) -> float:
+        """The largest norm of the gradient, infinite where none is set."""
+        return math.inf if self.clip_norm is None else self.clip_norm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ so nothing here asks which they are.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,9 +111,16 @@ def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...], kind: Fra
     whatever the device and however the video is cut. Streams are independent of each other, and so are frames unless
     ``kind`` is ``shared``: then all have the noise of frame 0.
     """
-    numbers = [0] * len(frames) if kind == "shared" else frames
+    numbers = _NUMBERS[kind](frames)
     drawn = [torch.randn(shape_SCHW, generator=_generator(seed, number, 0)) for number in numbers]
     return torch.stack(drawn, dim=1).unsqueeze(1)
+
+
+_NUMBERS: dict[FrameNoise, Callable[[range], Sequence[int]]] = {
+    "independent": lambda frames: frames,
+    "shared": lambda frames: [0] * len(frames),
+}
+"""Whose noise each frame has."""
 
 
 @torch.no_grad()

@@ -70,7 +70,7 @@ class _Kl(ModelMixin, ConfigMixin):
     @classmethod
     def of(cls, config: KlSizes) -> Self:
         """The codec of a configuration, freshly initialised."""
-        return cls(to_dict(config))
+        return cast(Any, cls)(to_dict(config))
 
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """Pictures in [-1, 1] to scaled latents."""

@@ -131,7 +131,9 @@ def no_pretraining() -> Recipe:
 
 def after_hap() -> Recipe:
     """Tab. 6, row 2."""
-    return replace(idol(), name="after-hap", summary="after the parent's pre-training (Tab. 6, row 2)", init_from="runs/hap")
+    return replace(
+        idol(), name="after-hap", summary="after the parent's pre-training (Tab. 6, row 2)", init_from="runs/hap"
+    )
 
 
 def mm_diffusion() -> Recipe:

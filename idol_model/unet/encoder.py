@@ -6,13 +6,13 @@ from functools import partial
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 
-from idol_model.unet.control import NO_CONTROL, Control
 from idol_model.types import Layout
+from idol_model.unet.control import NO_CONTROL, Control
 from idol_model.unet.coupling import NoCoupling
 from idol_model.unet.cross_maps import CROSS_MAPS, CrossMapsKind
 from idol_model.unet.embedding import NoLabel, StreamLabel
 from idol_model.unet.norms import NORMS, NormKind
-from idol_model.unet.sharing import SHARING, SharingKind
+from idol_model.unet.sharing import SharingKind
 from idol_model.unet.signal import Signal, over_frames, over_pictures, over_streams
 from idol_model.unet.spec import LayerSpec
 from idol_model.unet.stages import Coupler, DownStage, MidStage

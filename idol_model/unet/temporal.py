@@ -90,7 +90,7 @@ class FrameConvolution(nn.Conv1d):
         nn.init.zeros_(self.weight)
         nn.init.zeros_(torch.as_tensor(self.bias))
 
-    def forward(self, x_CLP: Tensor) -> Tensor:
+    def forward(self, x_CLP: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         # One 3 x 1 convolution over (frame, position) runs faster than a Conv1d over a batch of all positions.
         return functional.conv2d(x_CLP, self.weight.unsqueeze(-1), self.bias, padding=(1, 0))
 

@@ -12,7 +12,7 @@ _NAMED = 3
 
 
 class WeightsError(ValueError):
-    """Pre-trained weights do not fit the recipe; the message names the part and what does not fit. Nothing is loaded."""
+    """Pre-trained weights do not fit the recipe; the message names part and weights. Nothing is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,7 @@ class Fit:
     fresh: tuple[str, ...]
 
 
-def load(
-    module: nn.Module, weights: Mapping[str, Tensor], named: tuple[str, str], may_stay: Iterable[str] = ()
-) -> Fit:
+def load(module: nn.Module, weights: Mapping[str, Tensor], named: tuple[str, str], may_stay: Iterable[str] = ()) -> Fit:
     """Fill ``module`` from ``weights``, both streams of a separate network alike.
 
     Args:

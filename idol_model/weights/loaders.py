@@ -58,7 +58,7 @@ def clip_vision(model: IdolModel, folder: Path, source: str) -> list[Fit]:
 
 
 def controlnet(model: IdolModel, folder: Path, source: str) -> list[Fit]:
-    """A published ControlNet, such as the OpenPose one, with its zero convolutions and the stack that reads the pose."""
+    """A published ControlNet, such as the OpenPose one, with its zero convolutions and its reader of poses."""
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     pose_control = _expected(model.pose_control, (PoseControlNet,), source)

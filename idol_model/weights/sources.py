@@ -7,9 +7,10 @@ from pathlib import Path
 from idol_model.weights import loaders
 from idol_model.weights_names import WeightsName
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A hub repository. ``files`` are the patterns of what is needed of it; ``parts`` the folders that must be there."""
+    """A hub repository. ``files`` are the patterns of what is needed of it; ``parts`` folders that must be there."""
 
     repo: str
     fills: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -98,7 +99,7 @@ def _draw_details(frame: NDArray[np.float32], joints: list[list[float]], seen: l
     for wrist in (first + _FACE, first + _FACE + _HAND):
         for finger in range(5):
             chain = [wrist, *(wrist + 4 * finger + j for j in range(1, 5))]
-            for a, b in zip(chain, chain[1:], strict=False):
+            for a, b in pairwise(chain):
                 if seen[a] and seen[b]:
                     _draw_stick(frame, joints[a], joints[b], half_width, _RAINBOW[3 * finger])
 

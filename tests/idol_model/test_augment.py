@@ -53,7 +53,7 @@ def test_hap_crops_target_person_and_background_alike() -> None:
         red = got.frames[0, ..., 0] > 200
         assert (red & outside).sum() == 0
         assert (inside & ~red).sum() <= 0.02 * inside.sum()
-        assert 0.5 * 16 * 32 <= inside.sum()
+        assert inside.sum() >= 0.5 * 16 * 32
 
 
 def test_haop_hides_a_margin_around_the_person_and_a_part_of_the_person() -> None:

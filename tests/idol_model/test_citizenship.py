@@ -27,7 +27,11 @@ def pipeline(name: str) -> IdolPipeline:
 
 def made(pipe: IdolPipeline, **settings: object) -> IdolOutput:
     return pipe(
-        foreground=person(), background=background(), poses=drawn_poses(3, SIDE, SIDE), num_inference_steps=2, **settings
+        foreground=person(),
+        background=background(),
+        poses=drawn_poses(3, SIDE, SIDE),
+        num_inference_steps=2,
+        **settings,
     )
 
 
@@ -37,6 +41,8 @@ def test_every_recipe_s_pipeline_survives_saving(name: str, tmp_path: Path) -> N
     pipe.save_pretrained(tmp_path)
     again = IdolPipeline.from_pretrained(tmp_path)
     assert again.recipe == pipe.recipe
+    again.save_pretrained(tmp_path / "again")
+    assert not any(str(tmp_path) in file.read_text() for file in (tmp_path / "again").rglob("*.json"))
     for part in ("unet", "pose_control", "codec", "foreground"):
         ours, theirs = getattr(pipe, part).state_dict(), getattr(again, part).state_dict()
         assert ours.keys() == theirs.keys()
@@ -52,7 +58,9 @@ def test_every_recipe_with_depth_generates(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler, LCMScheduler], ids=lambda k: k.__name__
+    "kind",
+    [DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler, LCMScheduler],
+    ids=lambda k: k.__name__,
 )
 def test_any_scheduler_of_diffusers_takes_the_place_of_ours(kind: type) -> None:
     pipe = pipeline("idol")

@@ -44,7 +44,9 @@ def test_pretraining_leaves_the_resblocks_alone() -> None:
     chosen = selection.chosen_by(recipes.get("haop").stages[0], model.trainable())
     unet = [name for name, _ in chosen if name.startswith("unet.")]
     assert all("transformer_blocks" in name or "conv_background" in name for name in unet)
-    assert selection.count(pair for pair in chosen if "transformer_blocks" in pair[0]) / 1e6 == pytest.approx(242.4, abs=0.1)
+    assert selection.count(pair for pair in chosen if "transformer_blocks" in pair[0]) / 1e6 == pytest.approx(
+        242.4, abs=0.1
+    )
 
 
 def test_every_place_is_a_row_of_the_papers_tables() -> None:

@@ -92,9 +92,7 @@ def test_both_networks_of_separate_streams_begin_alike(folder: Path) -> None:
     unet = UNet2DConditionModel.from_pretrained(str(folder), subfolder="unet").state_dict()
     for stream in (0, 1):
         assert torch.equal(model.unet.state_dict()[f"conv_in.streams.{stream}.weight"], unet["conv_in.weight"])
-        assert torch.equal(
-            model.unet.state_dict()[f"conv_background.streams.{stream}.weight"], unet["conv_in.weight"]
-        )
+        assert torch.equal(model.unet.state_dict()[f"conv_background.streams.{stream}.weight"], unet["conv_in.weight"])
 
 
 def test_the_joint_codec_takes_the_image_codec_inflated(folder: Path) -> None:

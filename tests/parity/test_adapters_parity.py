@@ -2,12 +2,11 @@
 
 import torch
 from diffusers import MotionAdapter, T2IAdapter, UNet2DConditionModel, UNetMotionModel
+from network_sizes import SIZES, decoder, encoder
 from torch import Tensor
 
 from idol_model.pose_control import PoseAdapter, T2IAdapterConfig
 from idol_model.unet import DualModalUNet, UNetConfig
-
-from tests.parity.sizes import SIZES, decoder, encoder
 
 FRAMES = 3
 
@@ -42,7 +41,9 @@ def test_motion_modules_are_those_of_diffusers_motion_unet(sizes: dict) -> None:
     side = 2 ** len(sizes["widths"])
     z_BLCHW, tokens = torch.randn(2, FRAMES, 4, side, side), torch.randn(2, 5, sizes["tokens"])
     with torch.no_grad():
-        expected = reference(z_BLCHW.transpose(1, 2), torch.tensor(400), tokens.repeat_interleave(FRAMES, 0)).sample.transpose(1, 2)
+        expected = reference(
+            z_BLCHW.transpose(1, 2), torch.tensor(400), tokens.repeat_interleave(FRAMES, 0)
+        ).sample.transpose(1, 2)
         got = ours(z_BLCHW[None], torch.tensor([400, 400]), tokens, torch.randn(2, 4, side, side))[0]
     assert close(got, expected)
 

@@ -4,12 +4,12 @@ import dataclasses
 
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from network_sizes import SIZES, decoder, encoder
 from torch import Tensor
 
 from idol_model.pose_control import ControlNetConfig, PoseControlNet
 from idol_model.unet import DualModalUNet, UNetConfig
 
-from tests.parity.sizes import SIZES, decoder, encoder
 
 def inputs(sizes: dict, pictures: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     side = 2 ** len(sizes["widths"])
@@ -57,7 +57,9 @@ def test_the_pose_network_with_empty_sockets_is_diffusers_controlnet(sizes: dict
 def test_the_modality_label_is_diffusers_class_embedding(sizes: dict) -> None:
     """Two streams with temporal layers and coupling at their initialisation equal the labelled 2D U-Net."""
     torch.manual_seed(0)
-    reference = UNet2DConditionModel(**encoder(sizes), **decoder(sizes), attention_head_dim=sizes["heads"], num_class_embeds=2).eval()
+    reference = UNet2DConditionModel(
+        **encoder(sizes), **decoder(sizes), attention_head_dim=sizes["heads"], num_class_embeds=2
+    ).eval()
     ours = DualModalUNet.of(UNetConfig(**sizes)).eval()
     loaded = ours.load_state_dict(reference.state_dict(), strict=False)
     new = ("temporal.", "coupling.", "conv_background.")
