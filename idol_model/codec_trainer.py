@@ -1,6 +1,7 @@
 """Training of a recipe's own codec, before its diffusion stages: video, depth and background pictures alike."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,26 @@ _CALIBRATION_STEPS = 8
 """Batches whose pictures set the scale of the latents."""
 
 
+Drawn = Callable[[int, int], None]
+"""Called with (pictures drawn, pictures in all) while the pictures of a codec's training are gathered."""
+
+
+def _unheard(done: int, total: int) -> None:
+    del done, total
+
+
 class CodecPhase:
     """Random pictures through the codec; ends with its calibration."""
 
-    def __init__(self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: TrainingClips) -> None:
+    def __init__(
+        self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: TrainingClips, drawn: Drawn = _unheard
+    ) -> None:
         self.codec = model.codec.requires_grad_(True)
         self.stage = codec_as_stage(config)
         self.parameters = [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
         self.module = CodecStep(self.codec, config.edge_weight)
         self._seed = recipe.seed
-        self._pool_MHWC = _pool(clips, recipe, config.pictures, model.codec)
+        self._pool_MHWC = _pool(clips, recipe, config.pictures, model.codec, drawn)
 
     def batch(self, step: int) -> Tensor:
         """Pictures [batch, C, S, S] in [-1, 1] of one step."""
@@ -73,7 +84,7 @@ def codec_as_stage(config: CodecStage) -> Stage:
     )
 
 
-def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec) -> NDArray[np.uint8]:
+def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec, drawn: Drawn) -> NDArray[np.uint8]:
     """``count`` pictures [M, S, S, C] from clips in random order: of each clip a frame, its depth, and now and then the
     background with the person cut out. Reading single frames at every step would cost more than the step."""
     rng = np.random.default_rng([recipe.seed, 4])
@@ -81,6 +92,7 @@ def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec) -> NDA
     while len(pool) < count:
         for position in rng.permutation(len(clips.ids)):
             pool += _drawn(clips, (recipe.data, codec), int(position), rng)
+            drawn(min(len(pool), count), count)
             if len(pool) >= count:
                 break
     return np.stack(pool[:count])

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -43,7 +45,7 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     """Train, or continue where the run in ``run`` stands; returns the folder of the finished model.
 
     Raises:
-        RunMismatch: ``run`` belongs to another recipe or other data.
+        RunMismatch: ``run`` belongs to another recipe or other data, or another process is training there.
         DataShortage: the data lacks what the recipe needs.
         FileNotFoundError: the pre-trained weights of the recipe are not on this machine.
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
@@ -55,11 +57,12 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     accelerator = start_accelerator(recipe, options.device)
     origin = {"path": str(data), "content_hash": dataset.content_hash}
     folder = RunFolder.open(run, recipe, origin, options.command)
-    if not folder.finished:
-        torch.manual_seed(recipe.seed)
-        model = IdolModel.from_recipe(recipe)
-        weights.start_from(recipe, model)
-        _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
+    with folder.claimed():
+        if not folder.finished:
+            torch.manual_seed(recipe.seed)
+            model = IdolModel.from_recipe(recipe)
+            weights.start_from(recipe, model)
+            _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
 
 
@@ -98,7 +101,8 @@ class _Run:
     def all(self) -> None:
         """Every phase that is not done yet, then the finished model."""
         if self.recipe.codec_stage is not None and not self.trainer.done(0):
-            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips))
+            drawn = self._telling("pictures")
+            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips, drawn))
         for index, stage in enumerate(self.recipe.stages, 1):
             if not self.trainer.done(index):
                 self.trainer.train(index, self._phase(stage), self._look())
@@ -108,7 +112,13 @@ class _Run:
     def _phase(self, stage: Stage) -> DiffusionPhase:
         _check_cache(self.recipe, stage)
         source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
-        return DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
+        phase = DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
+        if phase.plan.left_out:
+            warnings.warn(
+                f"stage {stage.name}: {phase.plan.left_out} of {len(source.lengths)} clips are shorter than its "
+                f"{stage.frames} frames and are not used"
+            )
+        return phase
 
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:
@@ -123,9 +133,13 @@ class _Run:
         cache = LatentCache.open(
             self.trainer.run.latents,
             source,
-            lambda done, total: self._options.report(Progress(stage="latents", done=done, total=total)),
+            self._telling("latents"),
         )
         return CacheSource(cache, self.model)
+
+    def _telling(self, what: str) -> Callable[[int, int], None]:
+        """Progress of work before a stage."""
+        return lambda done, total: self._options.report(Progress(stage=what, done=done, total=total))
 
 
 def _check_cache(recipe: Recipe, stage: Stage) -> None:

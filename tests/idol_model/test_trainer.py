@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from tiny_training import Stop, dancers, run, tiny
 
@@ -129,3 +130,24 @@ def test_looking_at_a_run_changes_nothing_in_it(tmp_path):
         assert sheet.size == (7 * 32, 4 * 32)
     lines = [json.loads(line) for line in (tmp_path / "watched" / "previews.jsonl").read_text().splitlines()]
     assert all(0 < line["depth_mse"] < 1 for line in lines)
+
+
+def test_two_trainings_cannot_share_a_folder(tmp_path):
+    with pytest.raises(Stop):
+        run(tiny(), tmp_path, stop_at=("codec", 3))
+    with FileLock(tmp_path / ".lock"), pytest.raises(RunMismatch, match="another process is training here"):
+        run(tiny(), tmp_path)
+    run(tiny(), tmp_path)
+
+
+def test_a_run_from_before_a_field_existed_continues(tmp_path):
+    with pytest.raises(Stop):
+        run(tiny(), tmp_path, stop_at=("codec", 3))
+    kept = json.loads((tmp_path / "recipe.json").read_text())
+    del kept["unet"]["sharing"]
+    (tmp_path / "recipe.json").write_text(json.dumps(kept))
+    run(tiny(), tmp_path)
+    kept["unet"]["colour"] = "red"
+    (tmp_path / "recipe.json").write_text(json.dumps(kept))
+    with pytest.raises(RunMismatch, match=r"another version of idol_model .*unet\.colour"):
+        run(tiny(), tmp_path)
