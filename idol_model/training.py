@@ -32,12 +32,16 @@ def _silent(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How a run is carried out; nothing here changes its result."""
+    """How a run is carried out; nothing here changes its result, but for rounding where it says so."""
 
     device: Device = "auto"
     report: Report = _silent
     preview_every: int = 0
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
+    compile: bool = False
+    """Compile U-Net and pose network first (minutes); sums are rounded differently then."""
+    channels_last: bool = False
+    """Keep convolutions' tensors with their channels last; faster on some GPUs."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -62,8 +66,20 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
             torch.manual_seed(recipe.seed)
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
+            _prepared(model, options)
             _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
+
+
+def _prepared(model: IdolModel, options: TrainOptions) -> None:
+    """The model as the options ask for it; names and values of its parameters stay."""
+    networks = (model.unet, model.pose_control)
+    if options.channels_last:
+        for network in networks:
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if options.compile:
+        for network in networks:
+            network.compile()
 
 
 def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:

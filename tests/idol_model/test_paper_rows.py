@@ -42,7 +42,7 @@ def test_a_joint_codec_is_fine_tuned_and_its_latents_trained_on(tmp_path):
 
 def test_augmented_pictures_are_not_cached(tmp_path):
     recipe = tiny().override(["data.augment=hap"])
-    with pytest.raises(ValueError, match="cache_latents with data.augment='hap'"):
+    with pytest.raises(ValueError, match=r"cache_latents with data\.augment='hap'"):
         run(recipe, tmp_path)
 
 
