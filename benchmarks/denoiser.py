@@ -53,7 +53,7 @@ def ours(width: int, streams: int, device: str) -> Call:
     t, tokens = torch.tensor([500], device=device), torch.randn(1, TOKENS, 96, device=device)
     background = torch.randn(1, 4, SIDE, SIDE, device=device)
     hint = pose.prepare(torch.rand(1, FRAMES, 3, 8 * SIDE, 8 * SIDE, device=device))
-    return lambda: unet(z, t, tokens, background, pose(z, t, tokens, hint))
+    return lambda: unet(z, t, tokens, background, pose(z, t, tokens, background, hint))
 
 
 def flat(width: int, device: str) -> Call:

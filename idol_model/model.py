@@ -65,7 +65,7 @@ class IdolModel(nn.Module):
     ) -> Tensor:
         """One denoising call from pose pictures; samplers that call it many times prepare the pose once instead."""
         hint = self.pose_control.prepare(pose_BLCHW)
-        control = self.pose_control(z_SBLCHW, t_B, tokens_BTD, hint)
+        control = self.pose_control(z_SBLCHW, t_B, tokens_BTD, background_BCHW, hint)
         return self.unet(z_SBLCHW, t_B, tokens_BTD, background_BCHW, control, taps)
 
     def trainable(self) -> list[tuple[str, Parameter]]:

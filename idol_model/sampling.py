@@ -75,7 +75,7 @@ class Denoiser:
         clips = z_SBLCHW.shape[1]
         z_SBLCHW = _repeated(z_SBLCHW, len(self._tokens_BTD) // clips, dim=1)
         t_B = t.to(z_SBLCHW.device).expand(z_SBLCHW.shape[1])
-        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._hint)
+        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, self._hint)
         prediction = self._unet(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, control)
         if len(self._tokens_BTD) == clips:
             return prediction

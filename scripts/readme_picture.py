@@ -1,6 +1,6 @@
 """The README's picture: two held-out dancers, what the model is given and what it makes of it.
 
-    python scripts/readme_picture.py docs/demo.png
+python scripts/readme_picture.py docs/demo.png
 """
 
 import argparse

@@ -49,8 +49,15 @@ class PoseAdapter(ModelMixin, ConfigMixin):
         """Pose pictures in [0, 1] to the features of each stage, [B*L, C, h, w]; all the adapter's work."""
         return tuple(self.adapter(pose_BLCHW.flatten(0, 1)))
 
-    def forward(self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, features: tuple[Tensor, ...]) -> Control:
+    def forward(
+        self,
+        z_SBLCHW: Tensor,
+        t_B: Tensor,
+        tokens_BTD: Tensor,
+        background_BCHW: Tensor,
+        features: tuple[Tensor, ...],
+    ) -> Control:
         """What to add to the U-Net; ``features`` is what `prepare` returned."""
-        del t_B, tokens_BTD
+        del t_B, tokens_BTD, background_BCHW
         layout = Layout(*z_SBLCHW.shape[:3])
         return Control(stages=tuple(over_streams(feature, layout) for feature in features))

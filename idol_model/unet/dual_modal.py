@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from idol_model.config import from_dict, to_dict
+from idol_model.unet.background import BackgroundConvolution
 from idol_model.unet.control import NO_CONTROL, Control
 from idol_model.unet.coupling import COUPLING, CouplingKind
 from idol_model.unet.encoder import EncoderConfig, EncoderParts, build_encoder, embed, run_encoder
@@ -43,8 +44,7 @@ class DualModalUNet(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, E
         own = self.sizes
         coupler = COUPLING[own.coupling]
         build_encoder(self, own, coupler)
-        self.conv_background = nn.Conv2d(own.in_channels, own.widths[0], 3, padding=1, bias=False)
-        nn.init.zeros_(self.conv_background.weight)
+        self.conv_background = BackgroundConvolution(own.in_channels, own.widths[0])
         self.up_blocks = nn.ModuleList(_up_stages(own))
         self.conv_norm_out = own.spec.norm(own.groups, own.widths[0], eps=1e-5)
         self.conv_out = nn.Conv2d(own.widths[0], own.in_channels, 3, padding=1)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from idol_model.unet.cross_maps import CrossMaps
 from idol_model.unet.signal import Signal
 from idol_model.unet.spec import LayerSpec
+from idol_model.unet.taps import NO_TAPS
 
 
 class ResBlock(nn.Module):
@@ -51,15 +52,18 @@ class TransformerBlock(nn.Module):
         self._cross_maps: CrossMaps = spec.cross_maps
 
     def forward(self, x_NPD: Tensor, signal: Signal, tapped: bool) -> Tensor:
-        taps = signal.taps
-        attended_NPD = self.attn1(self.norm1(x_NPD))
-        if tapped and (record := taps.recorder("self_attention")):
-            record(attended_NPD)
+        taps = signal.taps if tapped else NO_TAPS
+        normed_NPD = self.norm1(x_NPD)
+        attended_NPD = self.attn1(normed_NPD)
+        taps.offer("self_attention_input", normed_NPD)
+        taps.offer("self_attention", attended_NPD)
         x_NPD = self.temporal(attended_NPD + x_NPD, signal.layout)
-        record = taps.recorder("cross_maps") if tapped else None
+        record = taps.recorder("cross_maps")
         seen_NPD = self._cross_maps.attend(self.attn2, self.norm2(x_NPD), signal.tokens_NTD, signal.layout, record)
         x_NPD = seen_NPD + x_NPD
-        return self.ff(self.norm3(x_NPD)) + x_NPD
+        x_NPD = self.ff(self.norm3(x_NPD)) + x_NPD
+        taps.offer("block", x_NPD)
+        return x_NPD
 
 
 class SpatialTransformer(nn.Module):

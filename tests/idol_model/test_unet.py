@@ -122,7 +122,9 @@ def test_separate_pose_networks_read_the_same_pose() -> None:
     hint = net.prepare(torch.rand(1, 3, 3, 16, 16))
     assert hint.shape[:3] == (2, 1, 3)
     assert torch.equal(hint[0], hint[1])
-    control = net(torch.randn(2, 1, 3, 4, 8, 8), torch.tensor([3]), torch.randn(1, 4, 12), hint)
+    control = net(
+        torch.randn(2, 1, 3, 4, 8, 8), torch.tensor([3]), torch.randn(1, 4, 12), torch.randn(1, 4, 8, 8), hint
+    )
     assert not any(skip.any() for skip in control.skips)
 
 
@@ -197,7 +199,9 @@ def test_odd_latent_sizes_come_back_as_they_were() -> None:
 def test_a_fresh_pose_network_adds_nothing() -> None:
     control = PoseControlNet.of(ControlNetConfig(**SIZES, hint_widths=(8, 8, 8, 8)))  # type: ignore[arg-type]
     hint = control.prepare(torch.rand(1, 2, 3, 64, 64))
-    spoken = control(torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12), hint)
+    spoken = control(
+        torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12), torch.randn(1, 4, 8, 8), hint
+    )
     assert spoken.mid is not None
     assert not any(feature.any() for feature in (spoken.mid, *spoken.skips))
 
@@ -209,3 +213,16 @@ def test_save_and_load_round_trip(tmp_path) -> None:
     z = torch.randn(2, 1, 2, 4, 8, 8)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in net.state_dict().items())
     assert torch.allclose(call(net, z), call(again, z), atol=1e-6)
+
+
+def test_the_pose_network_may_see_the_background_too() -> None:
+    config = ControlNetConfig(**SIZES, hint_widths=(8, 8, 8, 8), background="input")  # type: ignore[arg-type]
+    net = PoseControlNet.of(config).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(std=0.1)
+        hint = net.prepare(torch.rand(1, 2, 3, 64, 64))
+        z, t, tokens = torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12)
+        plain, other = (net(z, t, tokens, background, hint) for background in torch.randn(2, 1, 4, 8, 8))
+    assert plain.mid is not None
+    assert not torch.equal(plain.mid, other.mid)

@@ -64,6 +64,6 @@ def test_the_pose_adapter_is_diffusers_t2i_adapter(sizes: dict) -> None:
     pose = torch.rand(FRAMES, 3, 8 * side, 8 * side)
     with torch.no_grad():
         expected = reference(z, t, tokens, down_intrablock_additional_residuals=adapter(pose)).sample
-        control = pose_control(z[None, :, None], t, tokens, pose_control.prepare(pose[:, None]))
+        control = pose_control(z[None, :, None], t, tokens, torch.randn_like(z), pose_control.prepare(pose[:, None]))
         got = ours(z[None, :, None], t, tokens, torch.randn_like(z), control)[0, :, 0]
     assert close(got, expected)

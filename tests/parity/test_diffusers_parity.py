@@ -46,7 +46,7 @@ def test_the_pose_network_with_empty_sockets_is_diffusers_controlnet(sizes: dict
     pose = torch.rand(3, 3, 8 * z.shape[-1], 8 * z.shape[-1])
     with torch.no_grad():
         expected = reference(z, t, tokens, pose)
-        got = ours(z[None, :, None], t, tokens, ours.prepare(pose[:, None]))
+        got = ours(z[None, :, None], t, tokens, torch.randn_like(z), ours.prepare(pose[:, None]))
     assert got.mid is not None
     assert (got.mid - expected.mid_block_res_sample).abs().max() == 0.0
     for skip, theirs_ in zip(got.skips, expected.down_block_res_samples, strict=True):
