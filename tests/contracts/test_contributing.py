@@ -2,21 +2,23 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
 from idol_model.unet import DualModalUNet, UNetConfig
-from idol_model.unet.coupling import COUPLING
+from idol_model.unet.coupling import COUPLING, CouplingKind
 
 GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
 @pytest.fixture
-def example() -> Any:
+def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     before, names = dict(COUPLING), {}
+    # The one line of the example that only an edit can make: the name in the union.
+    monkeypatch.setitem(UNetConfig.__annotations__, "coupling", Literal[CouplingKind, "mean"])
     exec(compile(block, str(GUIDE), "exec"), names)
     yield names
     COUPLING.clear()
