@@ -113,7 +113,7 @@ class Recipe:
     weights: tuple[WeightsName, ...] = ()
     """Published weights the run starts from, loaded one after another (`idol_model.weights`)."""
     init_from: str | None = None
-    """Folder of a finished run or checkpoint whose weights are loaded over those: an earlier stage of the chain."""
+    """Loaded over those: the folder of an earlier run, a diffusers folder of Stable Diffusion, or its single file."""
 
     @property
     def makes_depth(self) -> bool:

@@ -27,7 +27,7 @@ def start_from(recipe: Recipe, model: IdolModel) -> list[Fit]:
     """
     fits = [fit for name in recipe.weights for fit in sources.SOURCES[name].load(model, sources.require(name), name)]
     if recipe.init_from is not None:
-        fits += earlier.load_earlier(model, earlier.require(recipe.init_from))
+        fits += earlier.load_from(model, earlier.require(recipe.init_from))
     return fits
 
 

@@ -1,4 +1,4 @@
-"""Weights of an earlier run: the chain of pre-training and fine-tuning (Sec. 3.3, App. B)."""
+"""What `Recipe.init_from` names: an earlier run of the chain (Sec. 3.3, App. B), or Stable Diffusion in other files."""
 
 from pathlib import Path
 
@@ -8,25 +8,41 @@ from idol_model import loading
 from idol_model.model import IdolModel
 from idol_model.pose_control import NoPose
 from idol_model.weights.fit import Fit, WeightsError, load
-from idol_model.weights.loaders import ADDED
+from idol_model.weights.loaders import ADDED, stable_diffusion
+from idol_model.weights.single_file import load_single_file
 
 _NETWORKS = ("unet", "pose_control", "foreground", "codec")
 
 
 def require(name: str) -> Path:
-    """The model's folder in a run folder, or the folder itself.
+    """The model's folder in a run folder, the folder itself, or a single file.
 
     Raises:
         FileNotFoundError: there is no finished model.
     """
     given = Path(name)
+    if given.is_file():
+        return given
     for folder in (given / "model", given):
-        if (folder / loading.INDEX).is_file():
+        if (folder / loading.INDEX).is_file() or (folder / "unet" / "config.json").is_file():
             return folder
     raise FileNotFoundError(
         f"init_from: {name} holds no finished model; train it first (idol train {given.name or 'haop'} -o {name}), "
         "name another run, or leave it out with --set init_from=null"
     )
+
+
+def load_from(model: IdolModel, path: Path) -> list[Fit]:
+    """Fill ``model`` from a run of ours, a diffusers folder of Stable Diffusion, or its single file.
+
+    Raises:
+        WeightsError: it does not fit, or is none of these.
+    """
+    if path.is_file():
+        return load_single_file(model, path)
+    if (path / loading.RECIPE).is_file():
+        return load_earlier(model, path)
+    return stable_diffusion(model, path, str(path))
 
 
 def load_earlier(model: IdolModel, folder: Path) -> list[Fit]:

@@ -4,9 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import get_args
 
+import original_names
 import pytest
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, MotionAdapter, T2IAdapter, UNet2DConditionModel
+from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from idol_model import weights
@@ -17,7 +19,7 @@ from idol_model.pipeline import IdolPipeline
 from idol_model.pose_control import ControlNetConfig, NoPoseConfig, T2IAdapterConfig
 from idol_model.recipe import Recipe
 from idol_model.unet import UNetConfig
-from idol_model.weights import loaders, sources
+from idol_model.weights import earlier, loaders, sources
 from idol_model.weights_names import WeightsName
 
 SIZES = {"widths": (16, 32), "depth": 1, "attention": (True, False), "tokens": 12, "heads": 2, "groups": 4}
@@ -206,3 +208,37 @@ def test_every_named_source_has_its_facts() -> None:
     for source in sources.SOURCES.values():
         assert source.licence
         assert source.command.startswith(f"hf download {source.repo} --include ")
+
+
+@pytest.fixture
+def single_file(folder: Path, tmp_path: Path) -> Path:
+    unet = UNet2DConditionModel.from_pretrained(str(folder), subfolder="unet").state_dict()
+    vae = AutoencoderKL.from_pretrained(str(folder), subfolder="vae").state_dict()
+    tensors = original_names.unet(unet, 2, 1, (True, False)) | original_names.vae(vae, 2)
+    save_file({name: value.contiguous() for name, value in tensors.items()}, tmp_path / "sd.safetensors")
+    return tmp_path / "sd.safetensors"
+
+
+def test_a_single_file_with_original_names_is_the_same_as_the_folder(folder: Path, single_file: Path) -> None:
+    both = []
+    for source in (folder, single_file):
+        recipe = dataclasses.replace(RECIPE, weights=(), init_from=str(source))
+        weights.check_present(recipe)
+        torch.manual_seed(0)
+        model = IdolModel.from_recipe(recipe)
+        fits = weights.start_from(recipe, model)
+        assert [fit.part for fit in fits] == ["unet", "pose_control", "codec"]
+        both.append(model.state_dict())
+    assert all(torch.equal(both[0][name], value) for name, value in both[1].items())
+
+
+def test_pickled_damaged_and_foreign_files_are_refused(tmp_path: Path, single_file: Path) -> None:
+    model = IdolModel.from_recipe(RECIPE)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    (tmp_path / "sd.ckpt").write_bytes(b"pickle")
+    (tmp_path / "half.safetensors").write_bytes(single_file.read_bytes()[:-100])
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    for name, said in (("sd.ckpt", "can run code"), ("half.safetensors", "damaged"), ("other.safetensors", "holds no")):
+        with pytest.raises(weights.WeightsError, match=said):
+            earlier.load_from(model, tmp_path / name)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
