@@ -93,6 +93,8 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     if on_cpu and recipe.precision == "fp16":
         raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
+    if on_cpu and recipe.precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
     if on_cpu:
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.

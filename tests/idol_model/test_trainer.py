@@ -15,7 +15,7 @@ from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Stage
 from idol_model.run_state import RunMismatch
 from idol_model.trainer import TrainingStopped, ahead, rate
-from idol_model.training import TrainOptions, train
+from idol_model.training import TrainOptions, start_accelerator, train
 
 
 def test_rate_rises_in_a_line_then_falls_to_nothing():
@@ -151,3 +151,9 @@ def test_a_run_from_before_a_field_existed_continues(tmp_path):
     (tmp_path / "recipe.json").write_text(json.dumps(kept))
     with pytest.raises(RunMismatch, match=r"another version of idol_model .*unet\.colour"):
         run(tiny(), tmp_path)
+
+
+@pytest.mark.skipif(torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has bf16 instructions")
+def test_bf16_without_instructions_for_it_is_said():
+    with pytest.warns(UserWarning, match="faster with precision=fp32"):
+        start_accelerator(tiny(precision="bf16"), "cpu")
