@@ -86,13 +86,15 @@ def _bench(
         _score_folders(out, (samples, reference), config, choice, report)
         return
     from cli import _bench_checkpoint as run
+    from cli import _bench_costs
 
     checkpoint = _defaults.checkpoint(ckpt)
     folder = _defaults.bench_folder(checkpoint.path, output)
     settings = run.Settings(seed=seed or 0, steps=steps, guidance=guidance, background=background)
     choice = run.Choice(data=data, split=split, limit=limit, train_data=train_data, baselines=baselines)
     result = run.run(out, checkpoint, folder, (settings, choice), config)
-    costs = run.costs(out, result, where) if complexity is not False else None
+    made = result.record["generation"]
+    costs = _bench_costs.costs(out, result.pipe, made, where) if complexity is not False else None
     report = Report(folder=folder.path, markdown=markdown, paper=paper or None)
     _deliver(out, result.rows, result.config, (result.reference, result.record), report, costs)
 
