@@ -91,11 +91,8 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device cuda: no GPU is visible; use --device cpu")
     on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if on_cpu and recipe.precision == "fp16":
-        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
-    if on_cpu and recipe.precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
     if on_cpu:
+        check_cpu_precision(recipe.precision)
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
         torch.set_flush_denormal(True)
@@ -104,6 +101,18 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     if accelerator.num_processes > 1:
         raise ValueError(f"{accelerator.num_processes} processes were started: training runs in one; start it directly")
     return accelerator
+
+
+def check_cpu_precision(precision: str) -> None:
+    """Refuse what a processor cannot do, and say what it does slowly.
+
+    Raises:
+        ValueError: fp16.
+    """
+    if precision == "fp16":
+        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
+    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
 
 
 class _Run:
