@@ -3,23 +3,19 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cli import _bench_baselines, _defaults
+from cli._bench_ceiling import CodecCeiling
 from cli._output import Output
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
-from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters, measure
 from idol_eval.readers import PreparedSet, SampleSet
-from idol_eval.samples import DepthRule, EvalClip, Pairing
+from idol_eval.samples import DepthRule, Pairing
 from idol_prep.schema import Dataset, Split
 
 if TYPE_CHECKING:
-    from idol_eval.baselines import Candidate, Kind
+    from idol_eval.baselines import Candidate
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
@@ -92,53 +88,6 @@ def run(
     scored = score(out, rows, reference, ids, config)
     record = {"samples": samples.describe(), "generation": job.record}
     return Result(rows=scored, config=config, reference=reference, record=record, pipe=pipe)
-
-
-def costs(out: Output, result: Result, device: str) -> Complexity:
-    """Table 7 for this checkpoint: counted on the meta device, timed on one clip of at most 8 frames."""
-    import torch
-
-    pipe, made = result.pipe, result.record["generation"]
-    frames = min(pipe.plan.frames, 8)
-    parts = {name: getattr(pipe, name) for name in ("unet", "pose_control", "foreground", "codec")}
-    out.note(f"cost        one run of {frames} frames")
-    call = partial(pipe, **_still_inputs(pipe, frames), guidance_scale=made["guidance"])
-    call(num_inference_steps=1)  # the first call of every layer prepares its kernel, which is no part of the cost
-    took = measure(partial(call, num_inference_steps=made["steps"]), device=device)
-    return Complexity(
-        parameters=count_parameters(parts),
-        flops_per_step=step_flops(pipe.recipe, frames, made["guidance"]),
-        rule=f"{RULE}, guidance {made['guidance']:g}",
-        frames=frames,
-        steps=made["steps"],
-        seconds=took.seconds,
-        peak_memory_mb=took.peak_memory_mb,
-        memory_kind=took.memory_kind,
-        device=device,
-        threads=torch.get_num_threads(),
-    )
-
-
-def step_flops(recipe: "Recipe", frames: int, guidance: float) -> int:
-    """FLOPs of one denoising step of ``frames`` frames, all streams; guidance other than 1 doubles them."""
-    import torch
-
-    from idol_model.model import IdolModel
-    from idol_model.sampling import Conditions, Denoiser, Tokens
-
-    with torch.device("meta"), torch.no_grad():
-        model = IdolModel.from_recipe(recipe).eval()
-        side, latent = recipe.data.size, recipe.data.size // model.codec.factor
-        person = torch.zeros(1, 3, model.foreground.input_size, model.foreground.input_size)
-        picture = torch.zeros(1, model.codec.latent_channels, latent, latent)
-        conditions = Conditions(
-            tokens=Tokens.of(model.foreground, person),
-            background_BCHW=picture,
-            pose_BLCHW=torch.zeros(1, frames, 3, side, side),
-        )
-        denoiser = Denoiser(model.unet, model.pose_control, conditions, guidance)
-        z_SBLCHW = picture.expand(recipe.unet.streams, 1, frames, *picture.shape[1:])
-        return count_flops(denoiser, z_SBLCHW, torch.zeros((), dtype=torch.int64))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,39 +173,6 @@ class _Job:
             writer.finish({"seconds": round(time.perf_counter() - began, 3)})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CodecCeiling:
-    """The true clips through the checkpoint's codec: no model with this codec can do better than about this."""
-
-    pipe: "IdolPipeline"
-    name: str = "codec ceiling"
-    kind: "Kind" = "ceiling"
-    compares_features: bool = True
-
-    def answer(self, truth: EvalClip) -> EvalClip:
-        """Frames and coloured depth, encoded and decoded."""
-        from idol_prep import colormap
-
-        video = None if truth.video is None else self._through(truth.video)
-        depth = None
-        if truth.depth is not None:
-            name = self.pipe.recipe.data.colormap
-            depth, _ = colormap.decode(self._through(colormap.encode(truth.depth, name)), name)
-        return EvalClip(id=truth.id, video=video, depth=depth, rule=truth.rule)
-
-    def _through(self, pictures_LHW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        import torch
-
-        from idol_model import pictures
-
-        codec = self.pipe.codec
-        like = next(codec.parameters())
-        with torch.no_grad():
-            x_LCHW = codec.decode(codec.encode(pictures.signed(pictures_LHW3).to(like)))
-        levels = ((x_LCHW.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())
-
-
 def _data(out: Output, named: Path | None) -> tuple[_defaults.Chosen, bool]:
     """The prepared clips: named, found under ./data, or sixteen synthetic dancers made on the spot."""
     if named is not None:
@@ -308,15 +224,3 @@ def _as_split(name: str) -> Split:
     from idol_prep.schema import SPLITS
 
     return next(split for split in SPLITS if split == name)
-
-
-def _still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:
-    """Inputs whose content does not matter: cost depends on shapes alone."""
-    side = pipe.size
-    person = np.zeros((side, side, 4), np.uint8)
-    person[side // 4 : side // 2, side // 4 : side // 2] = 255
-    return {
-        "foreground": person,
-        "background": np.full((side, side, 3), 127, np.uint8),
-        "poses": np.zeros((frames, side, side, 3), np.uint8),
-    }

@@ -1,6 +1,7 @@
 """People found in pictures and videos by the offline annotators of idol_prep (the extra ``prep``)."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,8 @@ def find_mask(rgb_HW3: Any) -> Any:
     from idol_prep.annotators.mediapipe_pose import PersonEngine
     from idol_prep.annotators.protocol import Batch
 
-    return MediapipeMask(PersonEngine(segmentation=True)).mask(Batch(frames=rgb_HW3[None]))[0]
+    with closing(PersonEngine(segmentation=True)) as engine:
+        return MediapipeMask(engine).mask(Batch(frames=rgb_HW3[None]))[0]
 
 
 def find_poses(frames: Iterable[Any], found: Callable[[int], None]) -> Any:
@@ -25,13 +27,13 @@ def find_poses(frames: Iterable[Any], found: Callable[[int], None]) -> Any:
     from idol_prep.annotators.protocol import Batch
     from idol_prep.pose import Keypoints
 
-    annotator, source = MediapipePose(PersonEngine(segmentation=False)), iter(frames)
-    tracks = []
-    done = 0
-    while batch := list(islice(source, _BATCH)):
-        tracks.append(annotator.pose(Batch(frames=np.stack(batch))).keypoints)
-        done += len(batch)
-        found(done)
+    source, tracks, done = iter(frames), [], 0
+    with closing(PersonEngine(segmentation=False)) as engine:
+        annotator = MediapipePose(engine)
+        while batch := list(islice(source, _BATCH)):
+            tracks.append(annotator.pose(Batch(frames=np.stack(batch))).keypoints)
+            done += len(batch)
+            found(done)
     return Keypoints(
         xy=np.concatenate([track.xy for track in tracks]),
         score=np.concatenate([track.score for track in tracks]),

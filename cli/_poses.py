@@ -46,21 +46,39 @@ class Frames:
         return replace(self, expected=expected, read=lambda: islice(self.read(), frames))
 
 
-def open_poses(path: Path, size: int, are: Are, out: Output, most: int | None = None) -> Poses:
-    """The poses of ``path`` as pictures of side ``size``, the first ``most`` of them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What a checkpoint takes for a pose: square pictures of ``size`` pixels, bodies alone or whole bodies."""
+
+    size: int
+    style: Literal["body", "whole_body"] = "body"
+
+
+def open_poses(path: Path, look: Look, are: Are, out: Output, most: int | None = None) -> Poses:
+    """The poses of ``path`` as pictures that look as they should, the first ``most`` of them.
 
     Raises FileNotFoundError, PosesError, PictureError or idol_prep's errors, each naming the file and the fix.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder of poses")
     if (path / "clip.json").is_file():
-        return _of_clip(path, size).first(most)
+        return _of_clip(path, look).first(most)
     if path.is_dir() and not _pictures_in(path):
-        return _of_json(path, size).first(most)
+        return _of_json(path, _bodies(path, look)).first(most)
     frames = _frames(path).first(most)
     if _drawn(frames, are, out):
-        return _of_maps(frames, size, out)
-    return _of_people(frames, size, out)
+        return _of_maps(frames, look.size, out)
+    return _of_people(frames, _bodies(path, look), out)
+
+
+def _bodies(path: Path, look: Look) -> int:
+    """The size, where bodies are enough."""
+    if look.style != "body":
+        raise PosesError(
+            f"{path}: gives bodies alone, and this checkpoint was trained on poses with hands and face; give drawn "
+            "poses of that kind, or a prepared clip with whole-body keypoints"
+        )
+    return look.size
 
 
 def _frames(path: Path) -> Frames:
@@ -164,7 +182,7 @@ def _of_json(folder: Path, size: int) -> Poses:
     return _of_keypoints(keypoints, view, size, "OpenPose JSON files", _FPS)
 
 
-def _of_clip(folder: Path, size: int) -> Poses:
+def _of_clip(folder: Path, look: Look) -> Poses:
     """A prepared clip, in the view that training takes of it."""
     from idol_model.data import clip_poses
     from idol_prep.schema import Clip
@@ -175,7 +193,7 @@ def _of_clip(folder: Path, size: int) -> Poses:
 
     def read() -> Iterator[Any]:
         for start in range(0, clip.record.frames, 8):
-            yield from clip_poses(clip, size, start, min(start + 8, clip.record.frames))
+            yield from clip_poses(clip, look.size, start, min(start + 8, clip.record.frames), look.style)
 
     return Poses(
         kind="prepared clip",

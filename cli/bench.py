@@ -57,7 +57,9 @@ def _bench(
     weights_seed: Annotated[int, typer.Option(min=0, help="Seed of random extractor weights.")] = 0,
     train_data: Annotated[Path | None, typer.Option(help="Training clips, for the baseline 'mean depth'.")] = None,
     baselines: Annotated[bool, typer.Option(help="Trivial answers as rows.")] = True,
-    complexity: Annotated[bool, typer.Option(help="Parameters, FLOPs, seconds, memory.")] = True,
+    complexity: Annotated[
+        bool | None, typer.Option(help="Parameters, FLOPs, seconds, memory [default: yes, of a checkpoint].")
+    ] = None,
     paper: Annotated[int, typer.Option(min=0, max=8, help="The paper's table shown below; 0 is none.")] = 1,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: the recipe's].")] = None,
@@ -79,18 +81,20 @@ def _bench(
         report = Report(folder=output, markdown=markdown, paper=paper or None)
         kind = None if background == "auto" else background
         given = {"--ckpt": ckpt, "--data": data, "--steps": steps, "--guidance": guidance, "--seed": seed}
-        _refuse_with_samples(given | {"--background": kind})
+        _refuse_with_samples(given | {"--background": kind, "--complexity": complexity or None})
         choice = _Choice(split=split, limit=limit, train_data=train_data, baselines=baselines)
         _score_folders(out, (samples, reference), config, choice, report)
         return
     from cli import _bench_checkpoint as run
+    from cli import _bench_costs
 
     checkpoint = _defaults.checkpoint(ckpt)
     folder = _defaults.bench_folder(checkpoint.path, output)
     settings = run.Settings(seed=seed or 0, steps=steps, guidance=guidance, background=background)
     choice = run.Choice(data=data, split=split, limit=limit, train_data=train_data, baselines=baselines)
     result = run.run(out, checkpoint, folder, (settings, choice), config)
-    costs = run.costs(out, result, where) if complexity else None
+    made = result.record["generation"]
+    costs = _bench_costs.costs(out, result.pipe, made, where) if complexity is not False else None
     report = Report(folder=folder.path, markdown=markdown, paper=paper or None)
     _deliver(out, result.rows, result.config, (result.reference, result.record), report, costs)
 

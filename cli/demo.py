@@ -111,6 +111,7 @@ def _train_toy(out: Output, folder: Path) -> str:
 def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int | None) -> "tuple[Result, Any]":
     """What ``idol bench`` does, on the demo's clips."""
     from cli import _bench_checkpoint as bench
+    from cli import _bench_costs
     from idol_eval.bench import BenchConfig
     from idol_eval.protocol import IDOL_8
 
@@ -118,7 +119,7 @@ def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int |
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
     config = BenchConfig(protocol=IDOL_8.custom(frames=_FRAMES))
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
-    return result, bench.costs(out, result, "cpu")
+    return result, _bench_costs.costs(out, result.pipe, result.record["generation"], "cpu")
 
 
 def _collected(

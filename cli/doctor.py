@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal
@@ -144,11 +145,12 @@ def _annotators() -> Iterator[Check]:
 
 
 def _weights() -> Iterator[Check]:
-    from idol_model import checkpoint, initial_weights
+    from idol_model import checkpoint
+    from idol_model.weights import sources
 
     yield _present("demo checkpoint", checkpoint.shipped, "shipped", state="missing")
-    name = initial_weights.SD_IMAGE_VARIATIONS
-    yield _present(name, lambda: initial_weights.find(name), "in the hub's cache", state="note")
+    for name in sources.SOURCES:
+        yield _present(name, partial(sources.require, name), "in the hub's cache", state="note")
     yield _extractors()
 
 

@@ -57,11 +57,18 @@ def _generate(
     _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
     pipe, record = _load(checkpoint.path, where)
     pictures = {"foreground": _pictures.foreground(fg, mask, out), "background": _pictures.read_rgba(bg)}
-    sequence = _poses.open_poses(poses, pipe.size, poses_are, out, frames)
+    sequence = _poses.open_poses(poses, _look(pipe), poses_are, out, frames)
     _tell(out, poses, sequence)
     info = _info(pipe, record, target.path.name, sequence.fps, {"seed": seed, "steps": steps, "guidance": guidance})
     result = _run(out, pipe, pictures | {"poses": sequence}, info, (target.path, exports))
     _report(out, target.path, result, exports)
+
+
+def _look(pipe: "IdolPipeline") -> _poses.Look:
+    """How the checkpoint's poses are drawn."""
+    from idol_model.data import POSE_STYLES
+
+    return _poses.Look(size=pipe.size, style=POSE_STYLES[pipe.recipe.data.pose])
 
 
 def _exports(text: str) -> list[str]:

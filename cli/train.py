@@ -43,6 +43,10 @@ def _train(
     preview: Annotated[
         int, typer.Option(min=0, help="Every N steps, pictures and depth error of held-out clips; 0: none.")
     ] = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first: minutes, then faster steps.")
+    ] = False,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show recipe, parameters and steps; do nothing.")] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
@@ -58,7 +62,8 @@ def _train(
         _plan(out, resolved)
     else:
         places = (_defaults.data(data), _defaults.run_folder(recipe, output))
-        _run(out, resolved, places, {"device": device, "preview_every": preview})
+        how = {"device": device, "preview_every": preview, "compile": compiled, "channels_last": channels_last}
+        _run(out, resolved, places, how)
 
 
 def _list(out: Output) -> None:
@@ -66,7 +71,27 @@ def _list(out: Output) -> None:
 
     rows = [[name, recipes.get(name).summary] for name in recipes.names()]
     out.table("Recipes", ["name", "what it is"], rows)
-    out.result({"recipes": [{"name": name, "summary": summary} for name, summary in rows]})
+    out.result({"recipes": [{"name": name, "summary": text, "paper": _published(name)} for name, text in rows]})
+
+
+def _published(name: str) -> list[dict[str, Any]]:
+    """The rows of the paper that a recipe reproduces, with their published figures."""
+    from idol_eval import paper_values
+    from idol_model import recipes
+
+    found = [
+        (place, paper_values.select(place.table, place.dataset, (place.row,))[0]) for place in recipes.places(name)
+    ]
+    return [
+        {
+            "table": place.table,
+            "row": place.row,
+            "dataset": place.dataset,
+            "depth": row.depth,
+            "figures": dict(row.values),
+        }
+        for place, row in found
+    ]
 
 
 def _plan(out: Output, recipe: "Recipe") -> None:

@@ -1,6 +1,7 @@
 """Training of a recipe's own codec, before its diffusion stages: video, depth and background pictures alike."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from idol_model import data, pictures
-from idol_model.codecs import ConvCodec
+from idol_model.codecs import Codec
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
 from idol_model.phases import TrainingClips
@@ -20,23 +21,31 @@ _CALIBRATION_STEPS = 8
 """Batches whose pictures set the scale of the latents."""
 
 
+Drawn = Callable[[int, int], None]
+"""Called with (pictures drawn, pictures in all) while the pictures of a codec's training are gathered."""
+
+
+def _unheard(done: int, total: int) -> None:
+    del done, total
+
+
 class CodecPhase:
     """Random pictures through the codec; ends with its calibration."""
 
-    def __init__(self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: TrainingClips) -> None:
-        if not isinstance(model.codec, ConvCodec):
-            raise ValueError(f"codec_stage: a {recipe.codec.kind!r} codec is not trained here; set codec_stage=null")
+    def __init__(
+        self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: TrainingClips, drawn: Drawn = _unheard
+    ) -> None:
         self.codec = model.codec.requires_grad_(True)
         self.stage = codec_as_stage(config)
         self.parameters = [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
         self.module = CodecStep(self.codec, config.edge_weight)
         self._seed = recipe.seed
-        self._pool_MHW3 = _pool(clips, recipe.data, config.pictures, recipe.seed)
+        self._pool_MHWC = _pool(clips, recipe, config.pictures, model.codec, drawn)
 
     def batch(self, step: int) -> Tensor:
-        """Pictures [batch, 3, S, S] in [-1, 1] of one step."""
+        """Pictures [batch, C, S, S] in [-1, 1] of one step."""
         rng = np.random.default_rng([self._seed, 2, step])
-        return pictures.signed(self._pool_MHW3[rng.integers(len(self._pool_MHW3), size=self.stage.batch_size)])
+        return pictures.signed(self._pool_MHWC[rng.integers(len(self._pool_MHWC), size=self.stage.batch_size)])
 
     def finish(self) -> None:
         """Calibrate on pictures of the first steps and freeze."""
@@ -49,7 +58,7 @@ class CodecPhase:
 class CodecStep(nn.Module):
     """Codec and its loss as one module."""
 
-    def __init__(self, codec: ConvCodec, edge_weight: float) -> None:
+    def __init__(self, codec: Codec, edge_weight: float) -> None:
         super().__init__()
         self.codec = codec
         self._edge_weight = edge_weight
@@ -75,26 +84,33 @@ def codec_as_stage(config: CodecStage) -> Stage:
     )
 
 
-def _pool(clips: TrainingClips, config: DataConfig, count: int, seed: int) -> NDArray[np.uint8]:
-    """``count`` pictures [M, S, S, 3] from clips in random order: of each clip a frame, its depth, and now and then the
+def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec, drawn: Drawn) -> NDArray[np.uint8]:
+    """``count`` pictures [M, S, S, C] from clips in random order: of each clip a frame, its depth, and now and then the
     background with the person cut out. Reading single frames at every step would cost more than the step."""
-    rng = np.random.default_rng([seed, 4])
+    rng = np.random.default_rng([recipe.seed, 4])
     pool: list[NDArray[np.uint8]] = []
     while len(pool) < count:
         for position in rng.permutation(len(clips.ids)):
-            pool += _drawn(clips, config, int(position), rng)
+            pool += _drawn(clips, (recipe.data, codec), int(position), rng)
+            drawn(min(len(pool), count), count)
             if len(pool) >= count:
                 break
     return np.stack(pool[:count])
 
 
 def _drawn(
-    clips: TrainingClips, config: DataConfig, position: int, rng: np.random.Generator
+    clips: TrainingClips, how: tuple[DataConfig, Codec], position: int, rng: np.random.Generator
 ) -> list[NDArray[np.uint8]]:
+    config, codec = how
     clip, frame = clips.clip(position), int(rng.integers(clips.lengths[position]))
     video = pictures.resize_pictures(clip.frames(frame, frame + 1), config.size)[0]
     depth = colormap.encode(data.clip_depth(clip, config, frame, frame + 1), config.colormap)[0]
-    return [video, depth] if rng.random() < 0.75 else [video, depth, _background(clip, config)]
+    drawn = codec.examples(video, depth)
+    return (
+        drawn
+        if rng.random() < 0.75
+        else drawn + codec.examples(_background(clip, config), np.full_like(depth, 127))[:1]
+    )
 
 
 def _background(clip: Any, config: DataConfig) -> NDArray[np.uint8]:

@@ -6,7 +6,6 @@ foreground and background references are its first frame, as in DisCo.
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idol_model import pictures
+from idol_model.inputs import ClipInputs
 from idol_model.recipe import DataConfig
 from idol_model.types import ClipBatch
 from idol_prep import colormap, pose
@@ -27,23 +27,6 @@ class DataShortage(ValueError):
     """A clip lacks what the recipe needs; the message names the clip, the track and the fix."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipInputs:
-    """One window of a clip as pictures of side ``S = DataConfig.size``.
-
-    frames, poses: uint8 [L, S, S, 3]. depth: float32 [L, S, S] in [0, 1] (`DepthRange.normalise`; the clip's record
-    says which end is near). foreground: uint8 [H, W, 4], the clip's whole first frame with alpha 0 where it is not the
-    person. background: uint8 [S, S, 4], alpha 0 where the person was cut out, opaque for a clean plate.
-    """
-
-    id: str
-    frames: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    poses: NDArray[np.uint8]
-    foreground: NDArray[np.uint8]
-    background: NDArray[np.uint8]
-
-
 def clip_inputs(
     clip: Clip,
     data: DataConfig,
@@ -51,8 +34,9 @@ def clip_inputs(
     start: int = 0,
     stop: int | None = None,
     background: BackgroundKind | None = None,
+    reference: int = 0,
 ) -> ClipInputs:
-    """Frames ``start:stop`` of ``clip`` with their conditions.
+    """Frames ``start:stop`` of ``clip`` with their conditions, those of frame number ``reference``.
 
     Without ``background`` the recipe decides; a recipe that mixes both kinds is given the reference.
 
@@ -60,22 +44,23 @@ def clip_inputs(
         DataShortage: the clip has no depth, no clean plate where one is asked for, or nobody in its first frame.
     """
     kind = background or ("plate" if data.background == "plate" else "reference")
-    foreground, reference = clip_references(clip)
+    foreground, surroundings = clip_references(clip, reference)
     return ClipInputs(
         id=clip.record.id,
         frames=pictures.resize_pictures(clip.frames(start, stop), data.size),
         depth=clip_depth(clip, data, start, stop),
-        poses=clip_poses(clip, data.size, start, stop),
+        poses=clip_poses(clip, data.size, start, stop, POSE_STYLES[data.pose]),
         foreground=foreground,
-        background=pictures.resize_background(clip_plate(clip) if kind == "plate" else reference, data.size),
+        background=pictures.resize_background(clip_plate(clip) if kind == "plate" else surroundings, data.size),
     )
 
 
-def clip_references(clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The first frame cut in two, each uint8 [H, W, 4]: the person alone, and the picture without the person."""
-    frame, person = clip.frames(0, 1)[0], clip.mask(0, 1)[0] > 0
+def clip_references(clip: Clip, number: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A frame cut in two, each uint8 [H, W, 4]: the person alone, and the picture without the person."""
+    frame, person = clip.frames(number, number + 1)[0], clip.mask(number, number + 1)[0] > 0
     if not person.any():
-        raise DataShortage(f"clip {clip.record.id}: nobody in its first frame, so no foreground; leave the clip out")
+        which = "its first frame" if number == 0 else f"frame {number}"
+        raise DataShortage(f"clip {clip.record.id}: nobody in {which}, so no foreground; leave the clip out")
     return pictures.with_alpha(frame, person), pictures.with_alpha(frame, ~person)
 
 
@@ -100,12 +85,27 @@ def clip_depth(clip: Clip, data: DataConfig, start: int = 0, stop: int | None = 
     return pictures.resize_values(values, data.size)
 
 
-def clip_poses(clip: Clip, size: int, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
-    """Rendered poses of the clip's centred square, uint8 [L, S, S, 3]."""
+def clip_poses(
+    clip: Clip, size: int, start: int = 0, stop: int | None = None, style: pose.RenderStyle = "body"
+) -> NDArray[np.uint8]:
+    """Rendered poses of the clip's centred square, uint8 [L, size, size, 3].
+
+    Raises:
+        DataShortage: hands and face are to be drawn, and the clip has none.
+    """
     top, left, side = pictures.centre_square(clip.record.height, clip.record.width)
     keypoints = clip.keypoints(start, stop)
+    if style == "whole_body" and keypoints.format not in pose.WHOLE_BODY_FORMATS:
+        raise DataShortage(
+            f"clip {clip.record.id}: has {keypoints.format} keypoints, without the hands and face of data.pose=dwpose; "
+            "prepare it with a whole-body pose annotator, or set data.pose=openpose"
+        )
     moved = dataclasses.replace(keypoints, xy=keypoints.xy - np.array([left, top], dtype=np.float32))
-    return pose.render(moved, size=(size, size), source_size=(side, side))
+    return pose.render(moved, size=(size, size), source_size=(side, side), style=style)
+
+
+POSE_STYLES: dict[str, pose.RenderStyle] = {"openpose": "body", "dwpose": "whole_body"}
+"""How the poses of `DataConfig.pose` are drawn."""
 
 
 def clip_batch(

@@ -186,15 +186,21 @@ def _fill_clip(arrays: dict[str, np.memmap], position: int, rows: slice, source:
     depth = pictures.signed(colormap.encode(data.clip_depth(clip, config), config.colormap))
     found = {"reference": lambda: reference, "plate": lambda: data.clip_plate(clip)}
     backgrounds = [pictures.resize_background(found[kind](), config.size) for kind in background_kinds(config)]
-    for stream, stack in enumerate((frames, depth)[: source.model.streams]):
-        arrays["latents"][stream, rows] = _encode(source.model, stack)
-    arrays["poses"][rows] = data.clip_poses(clip, config.size)
+    arrays["latents"][:, rows] = _encode(source.model, torch.stack([frames, depth]))
+    arrays["poses"][rows] = data.clip_poses(clip, config.size, style=data.POSE_STYLES[config.pose])
     arrays["foregrounds"][position] = pictures.crop_foreground(foreground, look.input_size)
-    arrays["backgrounds"][position] = _encode(source.model, pictures.background_tensor(np.stack(backgrounds)))
+    plates = pictures.background_tensor(np.stack(backgrounds)).to(_device(source.model))
+    with torch.no_grad():
+        arrays["backgrounds"][position] = source.model.codec.encode_background(plates).float().cpu().numpy()
 
 
 @torch.no_grad()
-def _encode(model: IdolModel, x_NCHW: Tensor) -> np.ndarray:
-    device = next(model.codec.parameters()).device
-    chunks = [model.codec.encode(chunk.to(device)).float().cpu() for chunk in x_NCHW.split(_CHUNK)]
-    return torch.cat(chunks).numpy()
+def _encode(model: IdolModel, x_MLCHW: Tensor) -> np.ndarray:
+    """Latent streams [S, L, c, h, w] of one clip's pictures."""
+    chunks = [chunk.unsqueeze(1).to(_device(model)) for chunk in x_MLCHW.split(_CHUNK, dim=1)]
+    encoded = [model.codec.encode_clips(chunk, model.streams)[:, 0].float().cpu() for chunk in chunks]
+    return torch.cat(encoded, dim=1).numpy()
+
+
+def _device(model: IdolModel) -> torch.device:
+    return next(model.codec.parameters()).device

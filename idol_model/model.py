@@ -40,12 +40,11 @@ class IdolModel(nn.Module):
     @no_grad()
     def encode(self, batch: ClipBatch) -> LatentBatch:
         """The batch behind the codec; stream order as in `idol_model.types`."""
-        pictures_SBLCHW = stack([batch.video_BLCHW, batch.depth_BLCHW])[: self.streams]
-        z_NCHW = self.codec.encode(pictures_SBLCHW.flatten(0, 2))
+        pictures_MBLCHW = stack([batch.video_BLCHW, batch.depth_BLCHW])
         return LatentBatch(
             ids=batch.ids,
-            z_SBLCHW=z_NCHW.unflatten(0, pictures_SBLCHW.shape[:3]),
-            background_BCHW=self.codec.encode(batch.background_BCHW),
+            z_SBLCHW=self.codec.encode_clips(pictures_MBLCHW, self.streams),
+            background_BCHW=self.codec.encode_background(batch.background_BCHW),
             pose_BLCHW=batch.pose_BLCHW,
             foreground_BCHW=batch.foreground_BCHW,
         )
@@ -66,13 +65,9 @@ class IdolModel(nn.Module):
     ) -> Tensor:
         """One denoising call from pose pictures; samplers that call it many times prepare the pose once instead."""
         hint = self.pose_control.prepare(pose_BLCHW)
-        control = self.pose_control(z_SBLCHW, t_B, tokens_BTD, hint)
+        control = self.pose_control(z_SBLCHW, t_B, tokens_BTD, background_BCHW, hint)
         return self.unet(z_SBLCHW, t_B, tokens_BTD, background_BCHW, control, taps)
 
-    def trainable(self, frozen: tuple[str, ...] = ()) -> list[tuple[str, Parameter]]:
-        """Named parameters that a stage trains: all that require gradients and match none of ``frozen``."""
-        return [
-            (name, parameter)
-            for name, parameter in self.named_parameters()
-            if parameter.requires_grad and not any(part in name for part in frozen)
-        ]
+    def trainable(self) -> list[tuple[str, Parameter]]:
+        """Named parameters that stages choose from (`idol_model.selection`): all that require gradients."""
+        return [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]

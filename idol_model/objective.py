@@ -10,7 +10,7 @@ from torch import Tensor
 from idol_model import losses
 from idol_model.diffusion import Diffusion
 from idol_model.types import DEPTH, VIDEO, LatentBatch
-from idol_model.unet.taps import Kind, Taps
+from idol_model.unet.taps import Kind, MotionFeature, Taps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +19,8 @@ class ObjectiveConfig:
 
     w_mo: float = 0.01
     w_xattn: float = 0.01
+    motion_feature: MotionFeature = "self_attention"
+    """What F of Eq. 3 is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def consistency_terms(config: ObjectiveConfig, streams: int, frames: int) -> lis
     """The terms that exist for a batch: both need two streams, motion needs two frames."""
     terms = [ConsistencyTerm("xattn", config.w_xattn, "cross_maps", _maps)]
     if frames > 1:
-        terms.append(ConsistencyTerm("motion", config.w_mo, "self_attention", losses.motion_consistency))
+        terms.append(ConsistencyTerm("motion", config.w_mo, config.motion_feature, losses.motion_consistency))
     return [term for term in terms if term.weight > 0 and streams == 2]
 
 

@@ -7,17 +7,20 @@ Each batch is a function of the step alone.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from idol_model import data, selection
+from idol_model.augment import AUGMENT
 from idol_model.diffusion import Diffusion
+from idol_model.inputs import ClipInputs
 from idol_model.latents import LatentCache
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
-from idol_model.windows import WindowPlan
+from idol_model.windows import Window, WindowPlan
 from idol_prep.schema import Dataset, Split
 
 
@@ -54,20 +57,23 @@ class ClipSource:
     def __init__(self, clips: "TrainingClips", recipe: Recipe, model: IdolModel) -> None:
         self.lengths = clips.lengths
         self._clips, self._data, self._look = clips, recipe.data, model.foreground
+        self._augment, self._seed = AUGMENT[recipe.data.augment], recipe.seed
 
     def batch(self, windows: Any) -> ClipBatch:
         """The pictures of these windows."""
-        inputs = [
-            data.clip_inputs(
-                self._clips.clip(window.clip),
-                self._data,
-                start=window.start,
-                stop=window.stop,
-                background=window.background,
-            )
-            for window in windows
-        ]
+        inputs = [self._inputs(window) for window in windows]
         return data.clip_batch(inputs, self._data, self._look, [window.foreground_left_out for window in windows])
+
+    def _inputs(self, window: Window) -> ClipInputs:
+        found = data.clip_inputs(
+            self._clips.clip(window.clip),
+            self._data,
+            start=window.start,
+            stop=window.stop,
+            background=window.background,
+            reference=window.start if self._augment.rebuilds else 0,
+        )
+        return self._augment(found, np.random.default_rng([self._seed, 5, window.number]))
 
 
 class CacheSource:
@@ -94,7 +100,7 @@ class DiffusionPhase:
         source: ClipSource | CacheSource,
     ) -> None:
         self.stage = stage
-        self.parameters = selection.select(trainable, stage.frozen)
+        self.parameters = selection.select(trainable, stage)
         self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
         self._source = source
         self.plan = WindowPlan(source.lengths, stage.frames, stage.batch_size, recipe.data, recipe.seed)

@@ -137,6 +137,7 @@ class IdolPipeline(DiffusionPipeline):
         recipe = json.dumps(self.recipe.to_dict(), indent=2)
         (folder / loading.RECIPE).write_text(recipe + "\n", encoding="utf-8")
         super().save_pretrained(str(folder), *args, **kwargs)
+        _forget_origin(folder)
 
     @property
     def size(self) -> int:
@@ -184,8 +185,8 @@ class IdolPipeline(DiffusionPipeline):
             idol_model.picture_input.PictureError: a picture that cannot be used, a pose that is not square.
             ValueError: nobody in the foreground, no poses, a setting out of range.
         """
-        if self.recipe.unet.streams < 2:
-            raise ValueError(f"recipe {self.recipe.name}: has one stream and makes no depth; use one with two streams")
+        if not self.recipe.makes_depth:
+            raise ValueError(f"recipe {self.recipe.name}: makes no depth; use one with two streams or a joint codec")
         default = self.recipe.sampling
         tokens, background_BCHW = self._conditions(as_rgba(foreground), as_rgba(background))
         request = _Request(
@@ -223,7 +224,7 @@ class IdolPipeline(DiffusionPipeline):
         person_BCHW = self._sent(pictures.foreground_tensor(person_SS4, self.foreground)[None])
         plate_SS4 = pictures.resize_background(background_HW4, self.size)
         plate_BCHW = self._sent(pictures.background_tensor(plate_SS4)[None])
-        return sampling.Tokens.of(self.foreground, person_BCHW), self.codec.encode(plate_BCHW)
+        return sampling.Tokens.of(self.foreground, person_BCHW), self.codec.encode_background(plate_BCHW)
 
     def _pose(self, pose_HW3: NDArray[np.uint8]) -> Tensor:
         pose = np.asarray(pose_HW3)
@@ -239,21 +240,27 @@ class IdolPipeline(DiffusionPipeline):
     @torch.no_grad()
     def _decoded(self, windows: Iterator[Tensor]) -> Iterator[IdolOutput]:
         for z_SBLCHW in windows:
-            frames = z_SBLCHW.shape[2]
-            x_NCHW = self.codec.decode(z_SBLCHW.flatten(0, 2)).float()
-            rgb_SLHW3 = _to_uint8(x_NCHW).unflatten(0, (-1, frames)).movedim(2, -1).cpu().numpy()
-            yield self._output(rgb_SLHW3)
+            x_MLCHW = self.codec.decode_clips(z_SBLCHW).float()[:, 0]
+            yield self._output(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy())
 
-    def _output(self, rgb_SLHW3: NDArray[np.uint8]) -> IdolOutput:
-        depth, residual = colormap.decode(rgb_SLHW3[DEPTH], self.recipe.data.colormap)
+    def _output(self, rgb_MLHW3: NDArray[np.uint8]) -> IdolOutput:
+        depth, residual = colormap.decode(rgb_MLHW3[DEPTH], self.recipe.data.colormap)
         return IdolOutput(
-            video=np.ascontiguousarray(rgb_SLHW3[VIDEO]),
+            video=np.ascontiguousarray(rgb_MLHW3[VIDEO]),
             depth=depth,
-            depth_rgb=np.ascontiguousarray(rgb_SLHW3[DEPTH]),
+            depth_rgb=np.ascontiguousarray(rgb_MLHW3[DEPTH]),
             confidence=np.clip(1 - residual, 0, 1),
         )
 
 
-def _to_uint8(x_NCHW: Tensor) -> Tensor:
+def _forget_origin(folder: Path) -> None:
+    """Take the folder that networks were loaded from out of a saved pipeline: a path of somebody's machine."""
+    for file in folder.rglob("*.json"):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def _to_uint8(x: Tensor) -> Tensor:
     """[-1, 1] to 0..255, rounded to nearest."""
-    return ((x_NCHW.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

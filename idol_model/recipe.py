@@ -1,17 +1,24 @@
 """A recipe: everything that decides a training run, as one value that is saved with what it made."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from idol_model import config
-from idol_model.codecs import CodecConfig, KlCodecConfig
+from idol_model.augment import AugmentKind
+from idol_model.codecs import CodecConfig, JointKlCodecConfig, KlCodecConfig
 from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ClipForegroundConfig, ForegroundConfig
 from idol_model.objective import ObjectiveConfig
 from idol_model.pose_control import ControlNetConfig, PoseControlConfig
 from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
+from idol_model.weights_names import WeightsName
+
+Decay = Literal["linear", "cosine"]
+Trained = Literal["all", "transformers", "temporal"]
+"""Everything; all but the U-Net's ResBlocks and what else lies outside its transformer blocks; temporal layers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +35,10 @@ class DataConfig:
     """Depth of everything that is not the person (Sec. 4: a constant)."""
     background: Literal["reference", "plate", "mixed"] = "reference"
     """The background picture: the first frame without its person, the clean plate, or either with equal chance."""
+    pose: Literal["openpose", "dwpose"] = "openpose"
+    """What is drawn of a pose: the body, or body, hands and face (Tab. 3)."""
+    augment: AugmentKind = "none"
+    """Picture augmentation of pre-training (Sec. 3.3)."""
     foreground_dropout: float = 0.0
     """Chance that a clip's foreground is left out, for classifier-free guidance."""
 
@@ -61,14 +72,22 @@ class Stage:
     weight_decay: float = 1e-3
     warmup: float = 0.1
     """Share of the steps in which the rate rises from 0."""
-    decay: Literal["linear", "cosine"] = "linear"
+    decay: Decay = "linear"
     clip_norm: float | None = None
+    """Largest norm of the gradient; larger ones are scaled down to it."""
     ema: float = 0.0
     """Decay of the weights' running mean; 0 keeps none."""
+    trains: Trained = "all"
+    """Which parameters are trained (`idol_model.selection.TRAINED`)."""
     frozen: tuple[str, ...] = ()
-    """Parameters whose name contains one of these are not trained."""
+    """Of these, parameters whose name contains one of these are not."""
     cache_latents: bool = False
     """Encode every picture once and keep the latents (only without picture augmentation)."""
+
+    @property
+    def most_norm(self) -> float:
+        """The largest norm of the gradient, infinite where none is set."""
+        return math.inf if self.clip_norm is None else self.clip_norm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +110,15 @@ class Recipe:
     seed: int = 42
     log_every: int = 10
     save_every: int = 500
-    weights: Literal["none", "sd-image-variations"] = "none"
-    """Pre-trained weights the run starts from."""
+    weights: tuple[WeightsName, ...] = ()
+    """Published weights the run starts from, loaded one after another (`idol_model.weights`)."""
+    init_from: str | None = None
+    """Loaded over those: the folder of an earlier run, a diffusers folder of Stable Diffusion, or its single file."""
+
+    @property
+    def makes_depth(self) -> bool:
+        """Whether both modalities come out: each has a stream, or one stream holds both."""
+        return self.unet.streams > 1 or isinstance(self.codec, JointKlCodecConfig)
 
     def override(self, assignments: Sequence[str]) -> "Recipe":
         """A copy with ``field=value`` assignments applied; raises `idol_model.config.ConfigError`."""

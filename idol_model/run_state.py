@@ -11,13 +11,17 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from idol_model.config import ConfigError
 from idol_model.recipe import Recipe
 
 FREE_FIELDS = ("summary", "sampling", "log_every", "save_every")
@@ -71,6 +75,25 @@ class RunFolder:
             write_json(path / "recipe.json", recipe.to_dict())
         return run
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep every other training out of the folder for a while.
+
+        Raises:
+            RunMismatch: another process trains here.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunMismatch(
+                f"{self.path}: another process is training here; wait for it, or choose another folder with -o"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     @property
     def finished(self) -> bool:
         """Whether the trained model is in place (it is renamed there when whole)."""
@@ -92,8 +115,7 @@ class RunFolder:
             write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _check(self, recipe: Recipe, data: Mapping[str, str]) -> None:
-        before = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
-        change = first_difference(before, recipe.to_dict())
+        change = first_difference(self._recipe().to_dict(), recipe.to_dict())
         if change:
             raise RunMismatch(f"{self.path} holds a run of another recipe ({change}); choose another folder with -o")
         data_before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
@@ -103,6 +125,16 @@ class RunFolder:
                 f"{data_before['content_hash'][:12]}, now {data['path']}, {data['content_hash'][:12]}); "
                 "choose another folder with -o"
             )
+
+    def _recipe(self) -> Recipe:
+        """The recipe of the run as it stands; fields that are newer than the run have their defaults."""
+        try:
+            return Recipe.from_dict(json.loads((self.path / "recipe.json").read_text(encoding="utf-8")))
+        except (ConfigError, ValueError) as error:
+            raise RunMismatch(
+                f"{self.path / 'recipe.json'}: is of another version of idol_model ({error}); choose another folder "
+                "with -o"
+            ) from error
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str | None:

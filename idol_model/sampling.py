@@ -5,7 +5,7 @@ so nothing here asks which they are.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class Denoiser:
     """epsilon_theta with guidance, for one window: calling it gives the prediction for ``z`` at time ``t``.
 
     The foreground alone is dropped in the second half of the batch; pose and background speak in both (as in DisCo).
-    The pose picture is read once, and each step costs one call of the pose network and one of the U-Net.
+    The pose pictures are read once, and each step costs one call of the pose network and one of the U-Net.
     """
 
     def __init__(self, unet: DualModalUNet, pose_control: PoseControl, conditions: Conditions, guidance: float) -> None:
@@ -68,14 +68,14 @@ class Denoiser:
         tokens = (conditions.tokens.given_BTD, conditions.tokens.null_BTD)[:halves]
         self._tokens_BTD = torch.cat(tokens)
         self._background_BCHW = _repeated(conditions.background_BCHW, halves)
-        self._hint_BLCHW = _repeated(pose_control.prepare(conditions.pose_BLCHW), halves)
+        self._hint = pose_control.prepare(_repeated(conditions.pose_BLCHW, halves))
 
     def __call__(self, z_SBLCHW: Tensor, t: Tensor) -> Tensor:
         """The guided prediction u + g (c - u), shaped like ``z_SBLCHW``."""
         clips = z_SBLCHW.shape[1]
         z_SBLCHW = _repeated(z_SBLCHW, len(self._tokens_BTD) // clips, dim=1)
         t_B = t.to(z_SBLCHW.device).expand(z_SBLCHW.shape[1])
-        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._hint_BLCHW)
+        control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, self._hint)
         prediction = self._unet(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, control)
         if len(self._tokens_BTD) == clips:
             return prediction
@@ -111,9 +111,16 @@ def frame_noise(seed: int, frames: range, shape_SCHW: tuple[int, ...], kind: Fra
     whatever the device and however the video is cut. Streams are independent of each other, and so are frames unless
     ``kind`` is ``shared``: then all have the noise of frame 0.
     """
-    numbers = [0] * len(frames) if kind == "shared" else frames
+    numbers = _NUMBERS[kind](frames)
     drawn = [torch.randn(shape_SCHW, generator=_generator(seed, number, 0)) for number in numbers]
     return torch.stack(drawn, dim=1).unsqueeze(1)
+
+
+_NUMBERS: dict[FrameNoise, Callable[[range], Sequence[int]]] = {
+    "independent": lambda frames: frames,
+    "shared": lambda frames: [0] * len(frames),
+}
+"""Whose noise each frame has."""
 
 
 @torch.no_grad()

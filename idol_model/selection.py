@@ -3,20 +3,30 @@
 Counts come from the modules themselves, built on the meta device: nothing is allocated and nothing is written down.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from idol_model.model import IdolModel
-from idol_model.recipe import CodecStage, Recipe, Stage
+from idol_model.recipe import CodecStage, Recipe, Stage, Trained
 
-TEMPORAL, COUPLING = ".temporal", "coupling"
-"""Marks, in parameter names, of the temporal layers and of the attention between streams."""
+TEMPORAL, MOTION, COUPLING = ".temporal", "motion_modules", "coupling"
+"""Marks, in parameter names, of the temporal layers, handcrafted or AnimateDiff's, and of what joins the streams."""
 
 ADDED = ("class_embedding", "conv_background")
 """Marks of what the paper's counts leave out: the modality label and the background's input convolution."""
+
+TRAINED: dict[Trained, Callable[[str], bool]] = {
+    "all": lambda name: True,
+    "transformers": lambda name: not name.startswith("unet.") or any(mark in name for mark in _ATTRIBUTES),
+    "temporal": lambda name: TEMPORAL in name or MOTION in name,
+}
+"""By name of the parameter. ``transformers`` is DisCo's selection for pre-training, which the paper calls freezing the
+ResBlocks; the background's convolution trains with it, since nothing else could read the background."""
+
+_ATTRIBUTES = ("transformer_blocks", "conv_background")
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -38,15 +48,27 @@ def meta_model(recipe: Recipe) -> IdolModel:
         return IdolModel.from_recipe(recipe)
 
 
-def select(trainable: Named, frozen: tuple[str, ...]) -> Named:
-    """Let exactly those of ``trainable`` require gradients whose name contains none of ``frozen``; return them.
+def chosen_by(stage: Stage, trainable: Named) -> Named:
+    """Those of ``trainable`` that a stage trains."""
+    wanted = TRAINED[stage.trains]
+    return [
+        (name, parameter)
+        for name, parameter in trainable
+        if wanted(name) and not any(part in name for part in stage.frozen)
+    ]
+
+
+def select(trainable: Named, stage: Stage) -> Named:
+    """Let exactly those of ``trainable`` require gradients that the stage trains; return them.
 
     Raises:
         ValueError: nothing is left to train.
     """
-    chosen = [(name, parameter) for name, parameter in trainable if not any(part in name for part in frozen)]
+    chosen = chosen_by(stage, trainable)
     if not chosen:
-        raise ValueError(f"frozen={list(frozen)} leaves nothing to train")
+        raise ValueError(
+            f"stage {stage.name}: trains={stage.trains!r} with frozen={list(stage.frozen)} leaves nothing to train"
+        )
     for _, parameter in trainable:
         parameter.requires_grad_(False)
     for _, parameter in chosen:
@@ -72,7 +94,7 @@ def paper_counts(model: IdolModel) -> dict[str, int]:
     coupling = count((name, p) for name, p in unet if COUPLING in name)
     together = count(own) + count(pose_own)
     return {
-        "unet_2d": count((name, p) for name, p in own if TEMPORAL not in f".{name}"),
+        "unet_2d": count((name, p) for name, p in own if TEMPORAL not in f".{name}" and MOTION not in name),
         "unet_3d": count(own),
         "pose_control": count(pose_own),
         "together": together,
@@ -87,7 +109,7 @@ def stage_selections(model: IdolModel, recipe: Recipe) -> list[StageSelection]:
         codec = {id(parameter) for parameter in model.codec.parameters()}
         selections.append(_selection(model, codec, recipe.codec_stage, "codec"))
     for stage in recipe.stages:
-        trained = {id(parameter) for _, parameter in model.trainable(stage.frozen)}
+        trained = {id(parameter) for _, parameter in chosen_by(stage, model.trainable())}
         selections.append(_selection(model, trained, stage, stage.name))
     return selections
 

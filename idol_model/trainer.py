@@ -22,7 +22,7 @@ from idol_model import checkpoint
 from idol_model.checkpoint import Checkpoint, Position
 from idol_model.objective import Losses
 from idol_model.phases import Phase, moved
-from idol_model.recipe import Recipe, Stage
+from idol_model.recipe import Decay, Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 
 
@@ -71,8 +71,7 @@ class Trainer:
             losses: Losses = module(moved(batch, self.accelerator.device), self._noise(index, step))
             self._check(losses, stage, step, batch)
             self.accelerator.backward(losses.total)
-            if stage.clip_norm is not None:
-                self.accelerator.clip_grad_norm_([p for _, p in phase.parameters], stage.clip_norm)
+            self.accelerator.clip_grad_norm_([p for _, p in phase.parameters], stage.most_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             mean.update(step)
@@ -195,7 +194,14 @@ def rate(stage: Stage, step: int) -> float:
     if step < warm:
         return stage.lr * (step + 1) / warm
     gone = (step - warm) / max(1, stage.steps - warm)
-    return stage.lr * (1 - gone if stage.decay == "linear" else 0.5 * (1 + math.cos(math.pi * gone)))
+    return stage.lr * _DECAYS[stage.decay](gone)
+
+
+_DECAYS: dict[Decay, Callable[[float], float]] = {
+    "linear": lambda gone: 1 - gone,
+    "cosine": lambda gone: 0.5 * (1 + math.cos(math.pi * gone)),
+}
+"""Share of the rate that is left, by the share of the steps that is gone."""
 
 
 def ahead(batch: Any, begin: int, end: int) -> Iterator[tuple[int, Any]]:

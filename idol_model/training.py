@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +13,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 
-from idol_model import initial_weights
+from idol_model import weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
@@ -30,12 +32,16 @@ def _silent(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How a run is carried out; nothing here changes its result."""
+    """How a run is carried out; nothing here changes its result, but for rounding where it says so."""
 
     device: Device = "auto"
     report: Report = _silent
     preview_every: int = 0
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
+    compile: bool = False
+    """Compile U-Net and pose network first (minutes); sums are rounded differently then."""
+    channels_last: bool = False
+    """Keep convolutions' tensors with their channels last; faster on some GPUs."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -43,7 +49,7 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     """Train, or continue where the run in ``run`` stands; returns the folder of the finished model.
 
     Raises:
-        RunMismatch: ``run`` belongs to another recipe or other data.
+        RunMismatch: ``run`` belongs to another recipe or other data, or another process is training there.
         DataShortage: the data lacks what the recipe needs.
         FileNotFoundError: the pre-trained weights of the recipe are not on this machine.
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
@@ -51,16 +57,29 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     options = options or TrainOptions()
     dataset = Dataset.open(data)
     clips = TrainingClips.of(dataset)
-    initial_weights.check_present(recipe)
+    weights.check_present(recipe)
     accelerator = start_accelerator(recipe, options.device)
     origin = {"path": str(data), "content_hash": dataset.content_hash}
     folder = RunFolder.open(run, recipe, origin, options.command)
-    if not folder.finished:
-        torch.manual_seed(recipe.seed)
-        model = IdolModel.from_recipe(recipe)
-        initial_weights.start_from(recipe, model)
-        _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
+    with folder.claimed():
+        if not folder.finished:
+            torch.manual_seed(recipe.seed)
+            model = IdolModel.from_recipe(recipe)
+            weights.start_from(recipe, model)
+            _prepared(model, options)
+            _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
+
+
+def _prepared(model: IdolModel, options: TrainOptions) -> None:
+    """The model as the options ask for it; names and values of its parameters stay."""
+    networks = (model.unet, model.pose_control)
+    if options.channels_last:
+        for network in networks:
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if options.compile:
+        for network in networks:
+            network.compile()
 
 
 def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
@@ -72,9 +91,8 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device cuda: no GPU is visible; use --device cpu")
     on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if on_cpu and recipe.precision == "fp16":
-        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
     if on_cpu:
+        check_cpu_precision(recipe.precision)
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
         torch.set_flush_denormal(True)
@@ -83,6 +101,18 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     if accelerator.num_processes > 1:
         raise ValueError(f"{accelerator.num_processes} processes were started: training runs in one; start it directly")
     return accelerator
+
+
+def check_cpu_precision(precision: str) -> None:
+    """Refuse what a processor cannot do, and say what it does slowly.
+
+    Raises:
+        ValueError: fp16.
+    """
+    if precision == "fp16":
+        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
+    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
 
 
 class _Run:
@@ -98,7 +128,8 @@ class _Run:
     def all(self) -> None:
         """Every phase that is not done yet, then the finished model."""
         if self.recipe.codec_stage is not None and not self.trainer.done(0):
-            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips))
+            drawn = self._telling("pictures")
+            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips, drawn))
         for index, stage in enumerate(self.recipe.stages, 1):
             if not self.trainer.done(index):
                 self.trainer.train(index, self._phase(stage), self._look())
@@ -106,8 +137,15 @@ class _Run:
         save_model(self.model, self.recipe, self.trainer.run.model)
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
+        _check_cache(self.recipe, stage)
         source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
-        return DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
+        phase = DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
+        if phase.plan.left_out:
+            warnings.warn(
+                f"stage {stage.name}: {phase.plan.left_out} of {len(source.lengths)} clips are shorter than its "
+                f"{stage.frames} frames and are not used"
+            )
+        return phase
 
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:
@@ -122,9 +160,21 @@ class _Run:
         cache = LatentCache.open(
             self.trainer.run.latents,
             source,
-            lambda done, total: self._options.report(Progress(stage="latents", done=done, total=total)),
+            self._telling("latents"),
         )
         return CacheSource(cache, self.model)
+
+    def _telling(self, what: str) -> Callable[[int, int], None]:
+        """Progress of work before a stage."""
+        return lambda done, total: self._options.report(Progress(stage=what, done=done, total=total))
+
+
+def _check_cache(recipe: Recipe, stage: Stage) -> None:
+    if stage.cache_latents and recipe.data.augment != "none":
+        raise ValueError(
+            f"stage {stage.name}: cache_latents with data.augment={recipe.data.augment!r} would train on pictures as "
+            "they are; set cache_latents=false"
+        )
 
 
 def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:

@@ -19,6 +19,8 @@ from idol_model.recipe import DataConfig
 class Window:
     """One sample: frames ``start:stop`` of clip ``clip`` (a position), and what random choices fell on it."""
 
+    number: int
+    """Which sample of the run this is, from 0: the key of whatever is random about it later."""
     clip: int
     start: int
     stop: int
@@ -55,6 +57,7 @@ class WindowPlan:
         start = int(rng.integers(self._lengths[clip] - self.frames + 1))
         plate, left_out = rng.random(2)
         return Window(
+            number=position,
             clip=clip,
             start=start,
             stop=start + self.frames,

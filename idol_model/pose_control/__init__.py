@@ -1,16 +1,25 @@
 """Pose networks: what the pose sequence adds to the U-Net."""
 
-from idol_model.pose_control.control import NO_CONTROL, Control
+from typing import Any
+
 from idol_model.pose_control.controlnet import ControlNetConfig, PoseControlNet
 from idol_model.pose_control.none import NoPose, NoPoseConfig
+from idol_model.pose_control.t2i_adapter import PoseAdapter, T2IAdapterConfig
+from idol_model.unet.control import NO_CONTROL, Control
 
-PoseControlConfig = ControlNetConfig | NoPoseConfig
-PoseControl = PoseControlNet | NoPose
+PoseControlConfig = ControlNetConfig | T2IAdapterConfig | NoPoseConfig
+PoseControl = PoseControlNet | PoseAdapter | NoPose
+
+_NETWORKS: dict[type, Any] = {
+    ControlNetConfig: PoseControlNet,
+    T2IAdapterConfig: PoseAdapter,
+    NoPoseConfig: NoPose,
+}
 
 
 def build(config: PoseControlConfig) -> PoseControl:
     """The pose network of a configuration, freshly initialised."""
-    return PoseControlNet.of(config) if isinstance(config, ControlNetConfig) else NoPose.of(config)
+    return _NETWORKS[type(config)].of(config)
 
 
 __all__ = [
@@ -19,8 +28,10 @@ __all__ = [
     "ControlNetConfig",
     "NoPose",
     "NoPoseConfig",
+    "PoseAdapter",
     "PoseControl",
     "PoseControlConfig",
     "PoseControlNet",
+    "T2IAdapterConfig",
     "build",
 ]

@@ -13,10 +13,12 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from idol_model.config import from_dict, to_dict
-from idol_model.pose_control.control import Control
+from idol_model.unet.background import BACKGROUND, BackgroundKind
+from idol_model.unet.control import Control
 from idol_model.unet.coupling import NoCoupling
 from idol_model.unet.encoder import EncoderConfig, EncoderParts, build_encoder, embed, run_encoder
-from idol_model.unet.signal import Signal, fold
+from idol_model.unet.sharing import SHARING
+from idol_model.unet.signal import Signal, fold, over_frames, over_streams
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +27,8 @@ class ControlNetConfig(EncoderConfig):
 
     kind: Literal["controlnet"] = "controlnet"
     hint_widths: tuple[int, ...] = (16, 32, 96, 256)
+    background: BackgroundKind = "none"
+    """Whether the pose network sees the background too; the paper adds it to the U-Net's input."""
 
 
 class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
@@ -39,8 +43,10 @@ class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
         self.controlnet_cond_embedding = ControlNetConditioningEmbedding(
             own.widths[0], block_out_channels=own.hint_widths
         )
+        self.conv_background = BACKGROUND[own.background](own.in_channels, own.widths[0])
         self.controlnet_down_blocks = nn.ModuleList(_zero_convolution(width) for width in _skip_widths(own))
         self.controlnet_mid_block = _zero_convolution(own.widths[-1])
+        SHARING[own.sharing](self, own.streams, read_alike=(ControlNetConditioningEmbedding,))
 
     @classmethod
     def of(cls, config: ControlNetConfig) -> "PoseControlNet":
@@ -48,16 +54,21 @@ class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
         return cls(to_dict(config))
 
     def prepare(self, pose_BLCHW: Tensor) -> Tensor:
-        """Pose pictures in [0, 1] to features at latent size, [B, L, C, h, w]; the same for all streams and steps."""
-        clips = pose_BLCHW.shape[0]
-        return self.controlnet_cond_embedding(pose_BLCHW.flatten(0, 1)).unflatten(0, (clips, -1))
+        """Pose pictures in [0, 1] to features at latent size, the same for all steps.
 
-    def forward(self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, pose_BLCHW: Tensor) -> Control:
-        """What to add to the U-Net; ``pose_BLCHW`` is what `prepare` returned."""
+        [1, B, L, C, h, w], read by all streams alike; [S, ...] where each has its own network.
+        """
+        return self.controlnet_cond_embedding(pose_BLCHW.flatten(0, 1)).unflatten(0, (-1, *pose_BLCHW.shape[:2]))
+
+    def forward(
+        self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, background_BCHW: Tensor, hint_SBLCHW: Tensor
+    ) -> Control:
+        """What to add to the U-Net; ``hint_SBLCHW`` is what `prepare` returned."""
         z_NCHW, layout = fold(z_SBLCHW)
         signal = Signal(*embed(self, t_B, tokens_BTD, layout), layout)
-        hint_NCHW = pose_BLCHW.flatten(0, 1).repeat(layout.streams, 1, 1, 1)
-        mid_NCHW, skips = run_encoder(self, self.conv_in(z_NCHW) + hint_NCHW, signal)
+        hint_NCHW = hint_SBLCHW.expand(layout.streams, *[-1] * 5).flatten(0, 2)
+        background_NCHW = over_frames(self.conv_background(over_streams(background_BCHW, layout)), layout)
+        mid_NCHW, skips = run_encoder(self, self.conv_in(z_NCHW) + hint_NCHW + background_NCHW, signal)
         spoken = tuple(zero(skip) for zero, skip in zip(self.controlnet_down_blocks, skips, strict=True))
         return Control(spoken, self.controlnet_mid_block(mid_NCHW))
 

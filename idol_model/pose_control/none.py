@@ -8,7 +8,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
-from idol_model.pose_control.control import NO_CONTROL, Control
+from idol_model.unet.control import NO_CONTROL, Control
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,9 @@ class NoPose(ModelMixin, ConfigMixin):
         """The pose as it is; nobody reads it."""
         return pose_BLCHW
 
-    def forward(self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, pose_BLCHW: Tensor) -> Control:
+    def forward(
+        self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, background_BCHW: Tensor, pose_BLCHW: Tensor
+    ) -> Control:
         """The empty control."""
-        del z_SBLCHW, t_B, tokens_BTD, pose_BLCHW
+        del z_SBLCHW, t_B, tokens_BTD, background_BCHW, pose_BLCHW
         return NO_CONTROL

@@ -1,6 +1,12 @@
-"""The paper's main recipe."""
+"""The paper's main recipe and what comes before it (App. B)."""
 
-from idol_model.recipe import Recipe, Stage
+from idol_model.objective import ObjectiveConfig
+from idol_model.pose_control import NoPoseConfig
+from idol_model.recipe import DataConfig, Recipe, Stage
+from idol_model.unet import UNetConfig
+
+PRETRAINED = "runs/haop"
+"""Where ``idol train haop`` leaves the model that the others begin from."""
 
 
 def idol() -> Recipe:
@@ -8,9 +14,24 @@ def idol() -> Recipe:
     return Recipe(
         name="idol",
         summary="the paper's main model at full size (Tab. 1), 256 x 256, 8 frames",
-        weights="sd-image-variations",
+        weights=("sd-image-variations",),
+        init_from=PRETRAINED,
         stages=(
             Stage(name="image", steps=15_000, frames=1, batch_size=256, lr=1e-4),
             Stage(name="video", steps=15_000, frames=8, batch_size=32, lr=1e-4),
         ),
+    )
+
+
+def haop() -> Recipe:
+    """Sec. 3.3, Eq. 8: pictures alone, no depth, no pose; ResBlocks frozen, rate 1e-3, 25k steps (App. B)."""
+    return Recipe(
+        name="haop",
+        summary="pre-training on single pictures (Sec. 3.3): outpainting of human attributes",
+        unet=UNetConfig(streams=1, temporal="none", coupling="none"),
+        pose_control=NoPoseConfig(),
+        objective=ObjectiveConfig(w_mo=0.0, w_xattn=0.0),
+        data=DataConfig(augment="haop"),
+        weights=("sd-image-variations",),
+        stages=(Stage(name="attributes", steps=25_000, frames=1, batch_size=2048, lr=1e-3, trains="transformers"),),
     )

@@ -1,15 +1,16 @@
 """Cross-attention between picture and condition tokens, and what becomes of its maps (Eq. 6, Tab. 8)."""
 
+from collections.abc import Callable
 from typing import Literal, Protocol, cast
 
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional
 
-from idol_model.types import Layout
+from idol_model.types import VIDEO, Layout
 from idol_model.unet.taps import Recorder
 
-CrossMapsKind = Literal["independent"]
+CrossMapsKind = Literal["independent", "averaged", "video"]
 
 
 class CrossMaps(Protocol):
@@ -34,6 +35,33 @@ class IndependentMaps:
         return output(attention, map_NKPT @ value_NKTD)
 
 
+class OneMap:
+    """All streams use one map, chosen or made from those of each (Tab. 8): [S, M, K, P, T] -> [M, K, P, T]."""
+
+    def __init__(self, choose: Callable[[Tensor], Tensor]) -> None:
+        self._choose = choose
+
+    def attend(
+        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+    ) -> Tensor:
+        own_NKPT, value_NKTD = maps(attention, x_NPD, tokens_NTD)
+        one_MKPT = self._choose(own_NKPT.unflatten(0, (layout.streams, -1)))
+        map_NKPT = one_MKPT.repeat(layout.streams, 1, 1, 1)
+        if record is not None:
+            record(map_NKPT)
+        return output(attention, map_NKPT @ value_NKTD)
+
+
+def average(map_SMKPT: Tensor) -> Tensor:
+    """The mean over the streams (Tab. 8, row 2)."""
+    return map_SMKPT.mean(0)
+
+
+def of_video(map_SMKPT: Tensor) -> Tensor:
+    """The video's (Tab. 8, row 3)."""
+    return map_SMKPT[VIDEO]
+
+
 def maps(attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
     """The explicit softmax map [N, K, P, T] and the values [N, K, T, D/K] of one cross-attention."""
     query_NKPD = _heads(attention, attention.to_q(x_NPD))
@@ -54,4 +82,8 @@ def _heads(attention: Attention, x_NTD: Tensor) -> Tensor:
     return x_NTD.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
 
 
-CROSS_MAPS: dict[CrossMapsKind, CrossMaps] = {"independent": IndependentMaps()}
+CROSS_MAPS: dict[CrossMapsKind, CrossMaps] = {
+    "independent": IndependentMaps(),
+    "averaged": OneMap(average),
+    "video": OneMap(of_video),
+}

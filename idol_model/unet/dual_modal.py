@@ -6,15 +6,19 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
+from diffusers.models.attention import AttentionMixin
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
 from idol_model.config import from_dict, to_dict
-from idol_model.pose_control.control import NO_CONTROL, Control
+from idol_model.unet.background import BackgroundConvolution
+from idol_model.unet.control import NO_CONTROL, Control
 from idol_model.unet.coupling import COUPLING, CouplingKind
 from idol_model.unet.encoder import EncoderConfig, EncoderParts, build_encoder, embed, run_encoder
-from idol_model.unet.signal import Signal, fold, over_pictures, unfold
+from idol_model.unet.sharing import SHARING
+from idol_model.unet.signal import Signal, fold, over_frames, over_streams, unfold
 from idol_model.unet.stages import UpStage
 from idol_model.unet.taps import NO_TAPS, Taps
 
@@ -26,7 +30,7 @@ class UNetConfig(EncoderConfig):
     coupling: CouplingKind = "joint_spatial"
 
 
-class DualModalUNet(ModelMixin, ConfigMixin, EncoderParts):
+class DualModalUNet(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, EncoderParts):
     """Predicts the noise (or velocity) of all streams at once; below the fold nothing knows what a stream is.
 
     Parameter names are those of `diffusers.UNet2DConditionModel`; the additions are ``temporal``, ``coupling`` and
@@ -40,11 +44,11 @@ class DualModalUNet(ModelMixin, ConfigMixin, EncoderParts):
         own = self.sizes
         coupler = COUPLING[own.coupling]
         build_encoder(self, own, coupler)
-        self.conv_background = nn.Conv2d(own.in_channels, own.widths[0], 3, padding=1, bias=False)
-        nn.init.zeros_(self.conv_background.weight)
+        self.conv_background = BackgroundConvolution(own.in_channels, own.widths[0])
         self.up_blocks = nn.ModuleList(_up_stages(own))
-        self.conv_norm_out = nn.GroupNorm(own.groups, own.widths[0], eps=1e-5)
+        self.conv_norm_out = own.spec.norm(own.groups, own.widths[0], eps=1e-5)
         self.conv_out = nn.Conv2d(own.widths[0], own.in_channels, 3, padding=1)
+        SHARING[own.sharing](self, own.streams)
 
     @classmethod
     def of(cls, config: UNetConfig) -> "DualModalUNet":
@@ -77,18 +81,24 @@ class DualModalUNet(ModelMixin, ConfigMixin, EncoderParts):
         embedding_ND, tokens_NTD = embed(self, t_B, tokens_BTD, layout)
         signal = Signal(embedding_ND, tokens_NTD, layout, taps)
 
-        x_NCHW = self.conv_in(z_NCHW) + over_pictures(self.conv_background(background_BCHW), layout)
-        x_NCHW, skips = run_encoder(self, x_NCHW, signal)
+        background_NCHW = over_frames(self.conv_background(over_streams(background_BCHW, layout)), layout)
+        x_NCHW, skips = run_encoder(self, self.conv_in(z_NCHW) + background_NCHW, signal, control)
         x_NCHW, skips = control.added(x_NCHW, skips)
         for stage in self.up_blocks:
             x_NCHW = stage(x_NCHW, skips, signal)
-        x_NCHW = self.conv_out(functional.silu(self.conv_norm_out(x_NCHW)))
+        x_NCHW = self.conv_out(functional.silu(self.conv_norm_out(x_NCHW, layout)))
         return unfold(x_NCHW, layout)
 
     def begin_from_input(self) -> None:
         """Let the background start as a copy of the latent's own input convolution, as DisCo initialises its own."""
         with torch.no_grad():
-            self.conv_background.weight.copy_(self.conv_in.weight)
+            for own, latent in zip(self.conv_background.parameters(), _weights(self.conv_in), strict=True):
+                own.copy_(latent)
+
+
+def _weights(convolution: nn.Module) -> list[Tensor]:
+    """The weights without the biases; several where streams have networks of their own."""
+    return [value for name, value in convolution.named_parameters() if name.endswith("weight")]
 
 
 def _up_stages(sizes: UNetConfig) -> list[UpStage]:

@@ -1,15 +1,19 @@
 """The encoder half, built and walked the same way in the U-Net and in the pose ControlNet."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 
 from idol_model.types import Layout
+from idol_model.unet.control import NO_CONTROL, Control
 from idol_model.unet.coupling import NoCoupling
 from idol_model.unet.cross_maps import CROSS_MAPS, CrossMapsKind
 from idol_model.unet.embedding import NoLabel, StreamLabel
-from idol_model.unet.signal import Signal, over_pictures
+from idol_model.unet.norms import NORMS, NormKind
+from idol_model.unet.sharing import SharingKind
+from idol_model.unet.signal import Signal, over_frames, over_pictures, over_streams
 from idol_model.unet.spec import LayerSpec
 from idol_model.unet.stages import Coupler, DownStage, MidStage
 from idol_model.unet.temporal import TEMPORAL, TemporalKind
@@ -30,6 +34,8 @@ class EncoderConfig:
     heads: int = 8
     groups: int = 32
     streams: int = 2
+    sharing: SharingKind = "shared"
+    norm: NormKind = "picture"
     temporal: TemporalKind = "handcrafted"
     cross_maps: CrossMapsKind = "independent"
 
@@ -52,6 +58,7 @@ class EncoderConfig:
             tokens=self.tokens,
             heads=self.heads,
             groups=self.groups,
+            norm=NORMS[self.norm],
             temporal=TEMPORAL[self.temporal],
             cross_maps=CROSS_MAPS[self.cross_maps],
         )
@@ -74,7 +81,7 @@ def build_encoder(net: EncoderParts, config: EncoderConfig, coupler: Coupler) ->
     net.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
     net.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
     net.time_embedding = TimestepEmbedding(widths[0], spec.embedding)
-    net.class_embedding = (StreamLabel if config.streams > 1 else NoLabel)(config.streams, spec.embedding)
+    net.class_embedding = _LABELS[config.sharing, config.streams > 1](config.streams, spec.embedding)
     steps = zip((widths[0], *widths), widths, config.attention, strict=False)
     net.down_blocks = nn.ModuleList(
         # Only stages with transformers are coupled: three down, three up at full size (``docs/deviations.md``).
@@ -93,15 +100,26 @@ def build_encoder(net: EncoderParts, config: EncoderConfig, coupler: Coupler) ->
 
 def embed(net: EncoderParts, t_B: Tensor, tokens_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """Time and modality embedding [N, E] and the tokens of every picture [N, T, D]."""
-    embedding_BE = net.time_embedding(net.time_proj(t_B).to(tokens_BTD.dtype))
-    embedding_ND = net.class_embedding.add(over_pictures(embedding_BE, layout), layout)
+    time_SBE = net.time_embedding(net.time_proj(over_streams(t_B, layout)).to(tokens_BTD.dtype))
+    embedding_ND = net.class_embedding.add(over_frames(time_SBE, layout), layout)
     return embedding_ND, over_pictures(tokens_BTD, layout)
 
 
-def run_encoder(net: EncoderParts, x_NCHW: Tensor, signal: Signal) -> tuple[Tensor, list[Tensor]]:
+def run_encoder(
+    net: EncoderParts, x_NCHW: Tensor, signal: Signal, control: Control = NO_CONTROL
+) -> tuple[Tensor, list[Tensor]]:
     """From the first features to the mid stage's output and the skips, in the order they arose."""
     skips = [x_NCHW]
-    for stage in net.down_blocks:
-        x_NCHW, more = stage(x_NCHW, signal)
+    for i, stage in enumerate(net.down_blocks):
+        x_NCHW, more = stage(x_NCHW, signal, partial(control.into_stage, i))
         skips.extend(more)
     return net.mid_block(x_NCHW, signal), skips
+
+
+_LABELS: dict[tuple[SharingKind, bool], type[StreamLabel] | type[NoLabel]] = {
+    ("shared", True): StreamLabel,
+    ("shared", False): NoLabel,
+    ("separate", True): NoLabel,
+    ("separate", False): NoLabel,
+}
+"""By sharing, and whether there are several streams: separate networks know theirs without being told."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 from idol_model.unet.cross_maps import CrossMaps
 from idol_model.unet.signal import Signal
 from idol_model.unet.spec import LayerSpec
+from idol_model.unet.taps import NO_TAPS
 
 
 class ResBlock(nn.Module):
@@ -18,19 +19,19 @@ class ResBlock(nn.Module):
 
     def __init__(self, spec: LayerSpec, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(spec.groups, in_channels, eps=1e-5)
+        self.norm1 = spec.norm(spec.groups, in_channels, eps=1e-5)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(spec.embedding, out_channels)
-        self.norm2 = nn.GroupNorm(spec.groups, out_channels, eps=1e-5)
+        self.norm2 = spec.norm(spec.groups, out_channels, eps=1e-5)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.temporal = spec.temporal.convolution(out_channels, spec.groups)
+        self.temporal = spec.temporal.convolution(out_channels, spec.groups, spec.norm)
         same = in_channels == out_channels
         self.conv_shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x_NCHW: Tensor, signal: Signal) -> Tensor:
-        h_NCHW = self.conv1(functional.silu(self.norm1(x_NCHW)))
+        h_NCHW = self.conv1(functional.silu(self.norm1(x_NCHW, signal.layout)))
         h_NCHW = h_NCHW + self.time_emb_proj(functional.silu(signal.embedding_ND))[:, :, None, None]
-        h_NCHW = self.conv2(functional.silu(self.norm2(h_NCHW)))
+        h_NCHW = self.conv2(functional.silu(self.norm2(h_NCHW, signal.layout)))
         h_NCHW = self.temporal(h_NCHW, signal.layout)
         return self.conv_shortcut(x_NCHW) + h_NCHW
 
@@ -51,15 +52,18 @@ class TransformerBlock(nn.Module):
         self._cross_maps: CrossMaps = spec.cross_maps
 
     def forward(self, x_NPD: Tensor, signal: Signal, tapped: bool) -> Tensor:
-        taps = signal.taps
-        attended_NPD = self.attn1(self.norm1(x_NPD))
-        if tapped and (record := taps.recorder("self_attention")):
-            record(attended_NPD)
+        taps = signal.taps if tapped else NO_TAPS
+        normed_NPD = self.norm1(x_NPD)
+        attended_NPD = self.attn1(normed_NPD)
+        taps.offer("self_attention_input", normed_NPD)
+        taps.offer("self_attention", attended_NPD)
         x_NPD = self.temporal(attended_NPD + x_NPD, signal.layout)
-        record = taps.recorder("cross_maps") if tapped else None
+        record = taps.recorder("cross_maps")
         seen_NPD = self._cross_maps.attend(self.attn2, self.norm2(x_NPD), signal.tokens_NTD, signal.layout, record)
         x_NPD = seen_NPD + x_NPD
-        return self.ff(self.norm3(x_NPD)) + x_NPD
+        x_NPD = self.ff(self.norm3(x_NPD)) + x_NPD
+        taps.offer("block", x_NPD)
+        return x_NPD
 
 
 class SpatialTransformer(nn.Module):

@@ -29,7 +29,16 @@ def unfold(x_NCHW: Tensor, layout: Layout) -> Tensor:
     return x_NCHW.unflatten(0, (layout.streams, layout.clips, layout.frames))
 
 
+def over_streams(x_B: Tensor, layout: Layout) -> Tensor:
+    """One value a clip, [B, ...], for the clips of all streams, [S*B, ...]."""
+    return x_B.repeat(layout.streams, *[1] * (x_B.ndim - 1))
+
+
+def over_frames(x_SB: Tensor, layout: Layout) -> Tensor:
+    """One value a clip of a stream, [S*B, ...], for every picture of the folded batch, [N, ...]."""
+    return x_SB.unsqueeze(1).expand(-1, layout.frames, *x_SB.shape[1:]).flatten(0, 1)
+
+
 def over_pictures(x_B: Tensor, layout: Layout) -> Tensor:
     """One value a clip, [B, ...], for every picture of the folded batch, [N, ...]."""
-    per_frame = x_B.unsqueeze(1).expand(-1, layout.frames, *x_B.shape[1:]).flatten(0, 1)
-    return per_frame.repeat(layout.streams, *[1] * (per_frame.ndim - 1))
+    return over_frames(over_streams(x_B, layout), layout)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from idol_model.unet.cross_maps import CrossMaps
+from idol_model.unet.norms import Norm
 from idol_model.unet.temporal import TemporalLayers
 
 
@@ -14,5 +15,6 @@ class LayerSpec:
     tokens: int
     heads: int
     groups: int
+    norm: Norm
     temporal: TemporalLayers
     cross_maps: CrossMaps

@@ -2,27 +2,38 @@
 
 The handcrafted ones are DisCo's (Sec. 3.1 "adding a temporal convolutional layer in the ResBlock, and adding a temporal
 attention layer after the spatial attention"): both residual, both zero at initialisation, no positional embedding.
-GroupNorm stays per frame, so that an inflated image model is unchanged (``docs/deviations.md``).
+AnimateDiff's motion modules (Tab. 3) come after each transformer instead, under the names of its published adapters.
+A single frame passes all of them unchanged.
 """
 
 from typing import Literal, Protocol
 
 import torch
 from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 from torch.nn import functional
 
 from idol_model.types import Layout
+from idol_model.unet.norms import Norm
 
-TemporalKind = Literal["none", "handcrafted"]
+TemporalKind = Literal["none", "handcrafted", "animatediff", "animatediff_v3"]
 
 
 class TemporalLayers(Protocol):
-    """The temporal socket: builds what goes at the end of a residual branch and after spatial self-attention."""
+    """The temporal socket: builds what goes to each of its places. ``middle`` says that the mid stage asks."""
 
-    def convolution(self, channels: int, groups: int) -> nn.Module: ...
+    def convolution(self, channels: int, groups: int, norm: Norm) -> nn.Module:
+        """At the end of a residual branch; called with ([N, C, H, W], layout)."""
+        ...
 
-    def attention(self, channels: int, heads: int) -> nn.Module: ...
+    def attention(self, channels: int, heads: int) -> nn.Module:
+        """After spatial self-attention; called with ([N, P, D], layout)."""
+        ...
+
+    def motion(self, channels: int, heads: int, groups: int, *, middle: bool) -> nn.Module:
+        """After each residual block and its transformer; called with ([N, C, H, W], layout)."""
+        ...
 
 
 class Untouched(nn.Module):
@@ -36,48 +47,73 @@ class Untouched(nn.Module):
 class NoTemporal:
     """Single pictures: nothing connects the frames."""
 
-    def convolution(self, channels: int, groups: int) -> nn.Module:
-        del channels, groups
+    def convolution(self, channels: int, groups: int, norm: Norm) -> nn.Module:
+        del channels, groups, norm
         return Untouched()
 
     def attention(self, channels: int, heads: int) -> nn.Module:
         del channels, heads
         return Untouched()
 
+    def motion(self, channels: int, heads: int, groups: int, *, middle: bool) -> nn.Module:
+        del channels, heads, groups, middle
+        return Untouched()
 
-class Handcrafted:
+
+class Handcrafted(NoTemporal):
     """DisCo's temporal convolution and attention."""
 
-    def convolution(self, channels: int, groups: int) -> nn.Module:
-        return TemporalConvolution(channels, groups)
+    def convolution(self, channels: int, groups: int, norm: Norm) -> nn.Module:
+        return TemporalConvolution(channels, groups, norm)
 
     def attention(self, channels: int, heads: int) -> nn.Module:
         return TemporalAttention(channels, heads)
 
 
-class TemporalConvolution(nn.Module):
-    """x + Conv1d_k3(SiLU(GroupNorm(x))) along the frames at each position; a single frame passes unchanged."""
+class AnimateDiff(NoTemporal):
+    """AnimateDiff's motion modules; the published v3 adapter has none in the middle."""
 
-    def __init__(self, channels: int, groups: int) -> None:
+    def __init__(self, *, in_the_middle: bool) -> None:
+        self._in_the_middle = in_the_middle
+
+    def motion(self, channels: int, heads: int, groups: int, *, middle: bool) -> nn.Module:
+        if middle and not self._in_the_middle:
+            return Untouched()
+        return MotionModule(channels, heads, groups)
+
+
+class FrameConvolution(nn.Conv1d):
+    """Conv1d of width 3 along the frames at each position: [clips, C, L, P] -> the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(torch.as_tensor(self.bias))
+
+    def forward(self, x_CLP: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # One 3 x 1 convolution over (frame, position) runs faster than a Conv1d over a batch of all positions.
+        return functional.conv2d(x_CLP, self.weight.unsqueeze(-1), self.bias, padding=(1, 0))
+
+
+class TemporalConvolution(nn.Module):
+    """x + Conv1d_k3(SiLU(GroupNorm(x))) along the frames at each position."""
+
+    def __init__(self, channels: int, groups: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, channels, eps=1e-5)
-        self.conv = nn.Conv1d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(torch.as_tensor(self.conv.bias))
+        self.norm = norm(groups, channels, eps=1e-5)
+        self.conv = FrameConvolution(channels)
 
     def forward(self, x_NCHW: Tensor, layout: Layout) -> Tensor:
         if layout.frames == 1:
             return x_NCHW
         n, c, h, w = x_NCHW.shape
-        y_NCHW = functional.silu(self.norm(x_NCHW))
-        y_CLP = y_NCHW.view(n // layout.frames, layout.frames, c, h * w).transpose(1, 2)
-        # One 3 x 1 convolution over (frame, position) runs faster than a Conv1d over a batch of all positions.
-        y_CLP = functional.conv2d(y_CLP, self.conv.weight.unsqueeze(-1), self.conv.bias, padding=(1, 0))
+        y_NCHW = functional.silu(self.norm(x_NCHW, layout))
+        y_CLP = self.conv(y_NCHW.view(n // layout.frames, layout.frames, c, h * w).transpose(1, 2))
         return x_NCHW + y_CLP.transpose(1, 2).reshape(n, c, h, w)
 
 
 class TemporalAttention(nn.Module):
-    """x + Attention(LayerNorm(x)) over the frames at each position; a single frame passes unchanged."""
+    """x + Attention(LayerNorm(x)) over the frames at each position."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -94,6 +130,28 @@ class TemporalAttention(nn.Module):
         return x_NPD + y_TLD.view(tracks, p, layout.frames, d).transpose(1, 2).reshape(n, p, d)
 
 
+class MotionModule(AnimateDiffTransformer3D):
+    """AnimateDiff's temporal transformer, with positions in time; the identity at initialisation."""
+
+    LONGEST = 32
+    """Frames that the published adapters know."""
+
+    def __init__(self, channels: int, heads: int, groups: int) -> None:
+        super().__init__(
+            num_attention_heads=heads,
+            attention_head_dim=channels // heads,
+            in_channels=channels,
+            norm_num_groups=groups,
+            positional_embeddings="sinusoidal",
+            num_positional_embeddings=self.LONGEST,
+        )
+        for parameter in self.proj_out.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x_NCHW: Tensor, layout: Layout) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return x_NCHW if layout.frames == 1 else super().forward(x_NCHW, num_frames=layout.frames)
+
+
 def zero_output(attention: Attention) -> Attention:
     """The same attention with its output projection set to zero: the identity behind a residual."""
     for name, parameter in attention.named_parameters():
@@ -102,4 +160,9 @@ def zero_output(attention: Attention) -> Attention:
     return attention
 
 
-TEMPORAL: dict[TemporalKind, TemporalLayers] = {"none": NoTemporal(), "handcrafted": Handcrafted()}
+TEMPORAL: dict[TemporalKind, TemporalLayers] = {
+    "none": NoTemporal(),
+    "handcrafted": Handcrafted(),
+    "animatediff": AnimateDiff(in_the_middle=True),
+    "animatediff_v3": AnimateDiff(in_the_middle=False),
+}

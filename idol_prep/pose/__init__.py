@@ -4,6 +4,7 @@ from idol_prep.pose.formats import (
     COCO17_JOINTS,
     OPENPOSE18_JOINTS,
     OPENPOSE18_LIMBS,
+    WHOLE_BODY_FORMATS,
     KeypointFormat,
     Keypoints,
     PoseError,
@@ -12,7 +13,7 @@ from idol_prep.pose.formats import (
     to_openpose18,
 )
 from idol_prep.pose.openpose_json import from_openpose_json, people_of
-from idol_prep.pose.render import RENDER_STYLE, render
+from idol_prep.pose.render import RENDER_STYLE, WHOLE_BODY_STYLE, RenderStyle, render
 from idol_prep.pose.smooth import Smoothed, smooth
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "OPENPOSE18_JOINTS",
     "OPENPOSE18_LIMBS",
     "RENDER_STYLE",
+    "WHOLE_BODY_FORMATS",
+    "WHOLE_BODY_STYLE",
     "KeypointFormat",
     "Keypoints",
     "PoseError",
+    "RenderStyle",
     "Smoothed",
     "from_openpose_json",
     "openpose18_from_body25",

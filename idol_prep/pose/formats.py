@@ -25,6 +25,8 @@ JOINT_COUNTS: dict[str, int] = {
     "wholebody133": 133,
     "wholebody134": 134,
 }
+WHOLE_BODY_FORMATS = ("wholebody133", "wholebody134")
+"""Formats with hands and face."""
 OPENPOSE18_JOINTS = (
     "nose", "neck",
     "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",

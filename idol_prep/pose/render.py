@@ -3,16 +3,28 @@
 Style ``idol-openpose18-v1``: black canvas; the 17 limbs of OpenPose-18 as round-ended sticks in 60 % of the rainbow's
 18 colours, then the joints as full-colour discs; widths in proportion to the picture's shorter side; edges smoothed by
 exact distance. Any change in looks is a new version, since a trained model has seen the old one.
+
+Style ``idol-wholebody-v1`` adds what whole-body keypoints know, half as wide: the fingers as sticks, one colour a
+finger, and the 68 points of the face as white discs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_prep.pose.formats import OPENPOSE18_LIMBS, Keypoints, to_openpose18
+from idol_prep.pose.formats import OPENPOSE18_LIMBS, WHOLE_BODY_FORMATS, Keypoints, PoseError, to_openpose18
 
+RenderStyle = Literal["body", "whole_body"]
 RENDER_STYLE = "idol-openpose18-v1"
+"""Name and version of ``body``."""
+WHOLE_BODY_STYLE = "idol-wholebody-v1"
+"""Name and version of ``whole_body``."""
 SCORE_THRESHOLD = 0.3
 """Joints below it are not drawn, nor the limbs that end in them."""
 
@@ -35,21 +47,35 @@ def render(
     size: tuple[int, int],
     source_size: tuple[int, int],
     threshold: float = SCORE_THRESHOLD,
+    style: RenderStyle = "body",
 ) -> NDArray[np.uint8]:
     """Draw every person of every frame: uint8 [L,H,W,3].
 
     ``size`` is the (H, W) of the result, ``source_size`` that of the frames the keypoints' pixels belong to; the one
     is stretched to the other. Formats other than OpenPose-18 are converted. A frame without people is black.
+
+    Raises:
+        PoseError: style ``whole_body`` of keypoints that have no hands and face.
     """
-    body = to_openpose18(keypoints)
+    canvas = np.zeros((len(keypoints), *size, 3), np.float32)
     scale = np.array([size[1] / source_size[1], size[0] / source_size[0]], np.float32)
-    xy = body.xy * scale - np.float32(0.5)
-    drawn = (body.score >= threshold) & (body.score > 0) & np.isfinite(xy).all(axis=-1)
-    canvas = np.zeros((len(body), *size, 3), np.float32)
-    for frame, people_xy, people_drawn in zip(canvas, xy, drawn, strict=True):
-        for joints, seen in zip(people_xy.tolist(), people_drawn.tolist(), strict=True):
-            _draw_person(frame, joints, seen)
+    for part, draw in _parts(keypoints, style):
+        xy = part.xy * scale - np.float32(0.5)
+        drawn = (part.score >= threshold) & (part.score > 0) & np.isfinite(xy).all(axis=-1)
+        for frame, people_xy, people_drawn in zip(canvas, xy, drawn, strict=True):
+            for joints, seen in zip(people_xy.tolist(), people_drawn.tolist(), strict=True):
+                draw(frame, joints, seen)
     return np.rint(canvas).astype(np.uint8)
+
+
+def _parts(keypoints: Keypoints, style: RenderStyle) -> list[tuple[Keypoints, _Draw]]:
+    """What is drawn, and how."""
+    body = [(to_openpose18(keypoints), _draw_person)]
+    if style == "body":
+        return body
+    if keypoints.format not in WHOLE_BODY_FORMATS:
+        raise PoseError(f"{keypoints.format} keypoints have no hands and face; draw them with style body")
+    return [*body, (keypoints, _DETAILS[keypoints.format])]
 
 
 def _draw_person(frame: NDArray[np.float32], joints: list[list[float]], seen: list[bool]) -> None:
@@ -61,6 +87,30 @@ def _draw_person(frame: NDArray[np.float32], joints: list[list[float]], seen: li
     for colour, joint, visible in zip(_RAINBOW, joints, seen, strict=True):
         if visible:
             _draw_stick(frame, joint, joint, radius, colour)
+
+
+def _draw_details(frame: NDArray[np.float32], joints: list[list[float]], seen: list[bool], first: int) -> None:
+    """Face and hands of whole-body keypoints whose face begins at joint number ``first``."""
+    short = min(frame.shape[:2])
+    half_width, radius = max(0.6, _LIMB_HALF_WIDTH * short / 2), max(0.6, _JOINT_RADIUS * short / 2)
+    for place in range(first, first + _FACE):
+        if seen[place]:
+            _draw_stick(frame, joints[place], joints[place], radius, _WHITE)
+    for wrist in (first + _FACE, first + _FACE + _HAND):
+        for finger in range(5):
+            chain = [wrist, *(wrist + 4 * finger + j for j in range(1, 5))]
+            for a, b in pairwise(chain):
+                if seen[a] and seen[b]:
+                    _draw_stick(frame, joints[a], joints[b], half_width, _RAINBOW[3 * finger])
+
+
+_FACE, _HAND = 68, 21
+_WHITE = np.full(3, 255, np.float32)
+_Draw = Callable[[NDArray[np.float32], list[list[float]], list[bool]], None]
+_DETAILS: dict[str, _Draw] = {
+    "wholebody133": partial(_draw_details, first=23),
+    "wholebody134": partial(_draw_details, first=24),
+}
 
 
 def _draw_stick(

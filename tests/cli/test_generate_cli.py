@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from cli._output import Output
 from cli._pose_frames import View, is_drawing
-from cli._poses import open_poses
+from cli._poses import Look, PosesError, open_poses
 from cli.main import build_app
-from idol_model.data import clip_poses
+from idol_model.data import DataShortage, clip_poses
 from idol_prep.pose import Keypoints
 from idol_prep.schema import Clip, ClipRecord, DatasetWriter
 from idol_prep.video import read_ffv1, read_video, write_mp4
@@ -339,8 +339,11 @@ def test_a_prepared_clip_gives_the_poses_that_training_sees(generate, clip):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["fps"] == 15.0
     expected = clip_poses(Clip.open(clip), SIZE)
-    poses = open_poses(clip, SIZE, "auto", Output.of(quiet=True))
+    poses = open_poses(clip, Look(size=SIZE), "auto", Output.of(quiet=True))
     assert np.array_equal(list(poses), expected)
+    for source in (clip, clip.parent):
+        with pytest.raises((DataShortage, PosesError), match="hands and face"):
+            list(open_poses(source, Look(size=SIZE, style="whole_body"), "auto", Output.of(quiet=True)))
     whole = generate(poses=clip.parents[1])
     assert (whole.exit_code, "name one of its clips" in whole.stderr) == (2, True)
 

@@ -25,6 +25,9 @@ def test_the_list_names_every_recipe():
     assert {"idol", "demo", "debug"} <= {recipe["name"] for recipe in listed}
     assert all(recipe["summary"] for recipe in listed)
     assert "debug" in idol("--list").stdout
+    figures = {recipe["name"]: recipe["paper"] for recipe in listed}
+    assert figures["dwpose"][0]["figures"]["fvd"] == 179.2
+    assert {row["table"] for row in figures["idol"]} == {1, 3, 5, 6}
 
 
 def test_the_plan_of_the_paper_counts_what_the_paper_counts():

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from idol_model import codecs, foreground
-from idol_model.codecs import ConvCodecConfig, KlCodecConfig
+from idol_model.codecs import ConvCodecConfig, JointKlCodecConfig, KlCodecConfig
+from idol_model.codecs.kl import inflated
 from idol_model.foreground import ClipForegroundConfig, ConvForegroundConfig
 
 CODECS = [ConvCodecConfig(latent_channels=6, width=8, depth=1), KlCodecConfig(widths=(8, 8, 8, 8), depth=1, groups=4)]
@@ -71,3 +72,40 @@ def test_a_foreground_encoder_gives_tokens_and_a_null(config, tmp_path) -> None:
 def test_clip_itself_is_never_trained() -> None:
     encoder = foreground.build(ENCODERS[1])
     assert [name for name, p in encoder.named_parameters() if p.requires_grad] == ["projection.weight"]
+
+
+def test_a_joint_codec_holds_both_modalities_in_one_stream() -> None:
+    torch.manual_seed(0)
+    codec = codecs.build(JointKlCodecConfig(widths=(8, 8), depth=1, groups=4)).eval()
+    x_MBLCHW = torch.rand(2, 1, 3, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        z_SBLCHW = codec.encode_clips(x_MBLCHW, streams=1)
+        assert z_SBLCHW.shape == (1, 1, 3, 4, 8, 8)
+        assert codec.decode_clips(z_SBLCHW).shape == x_MBLCHW.shape
+        moved = x_MBLCHW.clone()
+        moved[1] += 0.5
+        assert not torch.equal(codec.encode_clips(moved, streams=1), z_SBLCHW)
+        assert codec.encode_background(x_MBLCHW[0, :, 0]).shape == (1, 4, 8, 8)
+    with pytest.raises(ValueError, match=r"unet.streams: 2"):
+        codec.encode_clips(x_MBLCHW, streams=2)
+
+
+def test_inflated_weights_give_the_video_as_the_image_codec_does() -> None:
+    torch.manual_seed(0)
+    single = codecs.build(KlCodecConfig(widths=(8, 8), depth=1, groups=4)).eval()
+    joint = codecs.build(JointKlCodecConfig(widths=(8, 8), depth=1, groups=4)).eval()
+    joint.vae.load_state_dict(inflated(single.vae.state_dict()), strict=True)
+    x_MBLCHW = torch.rand(2, 1, 2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        z_SBLCHW = single.encode_clips(x_MBLCHW, streams=1)
+        assert torch.allclose(joint.encode_clips(x_MBLCHW, streams=1), z_SBLCHW, atol=1e-6)
+        assert torch.allclose(joint.decode_clips(z_SBLCHW)[0], single.decode_clips(z_SBLCHW)[0], atol=1e-6)
+
+
+def test_streams_are_encoded_apart_by_a_codec_for_each_modality() -> None:
+    codec = codecs.build(CODECS[0]).eval()
+    x_MBLCHW = torch.rand(2, 1, 3, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        both, video = (codec.encode_clips(x_MBLCHW, streams) for streams in (2, 1))
+        assert torch.allclose(both[:1], video, atol=1e-6)
+        assert torch.allclose(codec.decode_clips(both)[1, 0], codec.decode(both[1, 0]), atol=1e-6)

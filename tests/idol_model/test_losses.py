@@ -1,11 +1,14 @@
 """Losses against closed forms and an independent plain reference of Eq. 3-6."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import Tensor
 
+from idol_model import losses
 from idol_model.losses import cost_volume, cross_attention_consistency, motion_consistency, motion_field
 
 
@@ -81,3 +84,46 @@ def test_wrong_shapes_are_named() -> None:
         motion_consistency(torch.randn(1, 2, 4, 4), torch.randn(1, 2, 9, 4))
     with pytest.raises(ValueError, match="tau: 0"):
         motion_field(torch.randn(1, 1, 4, 4), tau=0)
+
+
+def both_gradients(loss: Tensor, streams: tuple[Tensor, Tensor]) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, streams))
+
+
+def test_the_motion_loss_in_blocks_is_the_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(4)
+    streams = tuple(torch.randn(2, 2, 3, 25, 8, generator=generator, requires_grad=True).unbind(0))
+    whole = motion_consistency(*streams)
+    expected = both_gradients(whole, streams)
+    monkeypatch.setattr(losses, "MOST_CELLS", 7 * 25)
+    blocks = motion_consistency(*streams)
+    assert blocks.item() == pytest.approx(whole.item(), rel=1e-5)
+    for ours, theirs in zip(both_gradients(blocks, streams), expected, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_features_change_the_motion_loss_little(dtype: torch.dtype) -> None:
+    video, depth = torch.randn(2, 1, 3, 16, 8, generator=torch.Generator().manual_seed(5))
+    exact = motion_consistency(video, depth).item()
+    assert motion_consistency(video.to(dtype), depth.to(dtype)).item() == pytest.approx(exact, rel=2e-2)
+
+
+PEAK = """
+import resource, sys, torch
+from idol_model import losses
+losses.MOST_CELLS = int(sys.argv[1])
+torch.set_num_threads(1)
+video, depth = (torch.randn(1, 8, 1024, 32, requires_grad=True) for _ in range(2))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+losses.motion_consistency(video, depth).backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_motion_loss_at_32_x_32_takes_a_quarter_of_the_plain_memory() -> None:
+    def peak(cells: int) -> int:
+        done = subprocess.run([sys.executable, "-c", PEAK, str(cells)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert peak(losses.MOST_CELLS) <= peak(1 << 40) / 4

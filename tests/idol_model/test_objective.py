@@ -130,3 +130,15 @@ def test_shared_noise_is_one_for_all_frames_and_another_for_each_stream_and_clip
     assert not torch.equal(own[:, :, 0], own[:, :, 2])
     assert not torch.equal(shared[0], shared[1])
     assert not torch.equal(shared[:, 0], shared[:, 1])
+
+
+@pytest.mark.parametrize("feature", ["self_attention", "self_attention_input", "block"])
+def test_the_motion_loss_may_compare_other_features(feature: str) -> None:
+    recipe = recipes.get("debug").override([f"objective.motion_feature={feature}"])
+    assert losses(recipe)[1].parts["motion"] > 0
+
+
+def test_the_motion_losses_of_different_features_differ() -> None:
+    kinds = ("self_attention", "self_attention_input", "block")
+    recipes_ = (recipes.get("debug").override([f"objective.motion_feature={kind}"]) for kind in kinds)
+    assert len({losses(recipe)[1].parts["motion"].item() for recipe in recipes_}) == 3

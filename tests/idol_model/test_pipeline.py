@@ -216,5 +216,5 @@ def test_a_model_of_one_stream_says_that_it_makes_no_depth():
         name: dataclasses.replace(getattr(single, name), streams=1, **more)
         for name, more in (("unet", {"coupling": "none"}), ("pose_control", {}))
     }
-    with pytest.raises(ValueError, match="one stream"):
+    with pytest.raises(ValueError, match="makes no depth"):
         generate(pipeline(**changes))

@@ -1,12 +1,27 @@
 """Sockets of the denoiser: identity at the start, and information flows only where the paper says."""
 
+import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from idol_model.pose_control import ControlNetConfig, PoseControlNet
+from idol_model.types import Layout
 from idol_model.unet import DualModalUNet, Taps, UNetConfig
+from idol_model.unet.coupling import RandomShiftAttention
+from idol_model.unet.cross_maps import CROSS_MAPS, maps
+from idol_model.unet.sharing import shared_name
 
 SIZES = {"widths": (16, 32), "depth": 1, "attention": (True, False), "tokens": 12, "heads": 2, "groups": 4}
+
+
+SOCKETS: list[dict[str, str]] = [
+    {"temporal": "animatediff"},
+    {"temporal": "animatediff_v3"},
+    {"coupling": "random_shift"},
+    {"norm": "clip", "temporal": "none"},
+    {"sharing": "separate"},
+]
 
 
 def network(**sockets: str) -> DualModalUNet:
@@ -47,6 +62,96 @@ def test_temporal_layers_and_coupling_start_as_the_identity() -> None:
     bare.load_state_dict(full.state_dict(), strict=False)
     z = torch.randn(2, 1, 3, 4, 8, 8)
     assert torch.allclose(call(full, z), call(bare, z), atol=1e-6)
+
+
+@pytest.mark.parametrize("sockets", SOCKETS, ids=str)
+def test_every_socket_starts_as_the_identity_on_single_frames(sockets: dict[str, str]) -> None:
+    full, bare = network(**sockets), network(temporal="none", coupling="none")
+    bare.load_state_dict({shared_name(name): value for name, value in full.state_dict().items()}, strict=False)
+    z = torch.randn(2, 1, 1, 4, 8, 8)
+    assert torch.allclose(call(full, z), call(bare, z), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["animatediff", "animatediff_v3"])
+def test_motion_modules_start_as_the_identity_on_clips_and_then_join_the_frames_of_a_stream(kind: str) -> None:
+    full, bare = network(temporal=kind, coupling="none"), network(temporal="none", coupling="none")
+    bare.load_state_dict(full.state_dict(), strict=False)
+    z = torch.randn(2, 1, 3, 4, 8, 8)
+    assert torch.allclose(call(full, z), call(bare, z), atol=1e-6)
+    assert changed(awake(full), stream=1, frame=2).tolist() == [[False] * 3, [True] * 3]
+
+
+def test_the_published_v3_adapter_has_no_module_in_the_middle() -> None:
+    with_middle, without = (dict(network(temporal=k).named_parameters()) for k in ("animatediff", "animatediff_v3"))
+    assert {n.split(".motion")[0] for n in with_middle.keys() - without.keys()} == {"mid_block"}
+
+
+def test_random_shift_lets_every_frame_of_a_stream_see_the_others_window() -> None:
+    net = awake(network(coupling="random_shift", temporal="none"))
+    assert changed(net, stream=0, frame=1).tolist() == [[True] * 3, [True] * 3]
+    coupling = RandomShiftAttention(16, 2).eval()
+    assert coupling._seen(6, torch.device("cpu")).tolist()[:3] == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]]
+    coupling.train()
+    torch.manual_seed(0)
+    starts = {int(coupling._seen(6, torch.device("cpu"))[0, 0]) for _ in range(64)}
+    assert starts == set(range(6))
+
+
+def test_separate_networks_with_equal_weights_are_the_shared_one() -> None:
+    shared, apart = awake(network()), network(sharing="separate")
+    with torch.no_grad():
+        shared.class_embedding.weight.zero_()
+        own = shared.state_dict()
+        apart.load_state_dict({name: own[shared_name(name)] for name in apart.state_dict()}, strict=True)
+    z = torch.randn(2, 2, 3, 4, 8, 8)
+    assert torch.allclose(call(apart, z), call(shared, z), atol=1e-5)
+
+
+def test_separate_networks_without_coupling_learn_apart() -> None:
+    net = awake(network(sharing="separate", coupling="none"))
+    z = torch.randn(2, 1, 3, 4, 8, 8)
+    net(z, torch.tensor([5]), torch.randn(1, 4, 12), torch.randn(1, 4, 8, 8))[0].square().mean().backward()
+    touched = {name: bool(p.grad is not None and p.grad.any()) for name, p in net.named_parameters()}
+    assert all(reached == (".streams.0." in name) for name, reached in touched.items())
+    assert changed(net, stream=0, frame=1).tolist() == [[True] * 3, [False] * 3]
+
+
+def test_separate_pose_networks_read_the_same_pose() -> None:
+    config = ControlNetConfig(**SIZES, hint_widths=(4, 8), sharing="separate")  # type: ignore[arg-type]
+    net = PoseControlNet.of(config).eval()
+    hint = net.prepare(torch.rand(1, 3, 3, 16, 16))
+    assert hint.shape[:3] == (2, 1, 3)
+    assert torch.equal(hint[0], hint[1])
+    control = net(
+        torch.randn(2, 1, 3, 4, 8, 8), torch.tensor([3]), torch.randn(1, 4, 12), torch.randn(1, 4, 8, 8), hint
+    )
+    assert not any(skip.any() for skip in control.skips)
+
+
+def test_pooled_statistics_join_frames_without_any_temporal_layer() -> None:
+    net = awake(network(norm="clip", temporal="none", coupling="none"))
+    assert changed(net, stream=0, frame=1).tolist() == [[True] * 3, [False] * 3]
+
+
+def test_one_map_for_all_streams() -> None:
+    for kind, choose in (("averaged", lambda m: m.mean(0)), ("video", lambda m: m[0])):
+        torch.manual_seed(5)
+        attention = Attention(8, cross_attention_dim=6, heads=2, dim_head=4)
+        x, tokens, layout = torch.randn(4, 9, 8), torch.randn(4, 5, 6), Layout(2, 1, 2)
+        seen: list[Tensor] = []
+        with torch.no_grad():
+            got = CROSS_MAPS[kind].attend(attention, x, tokens, layout, seen.append)
+            own, value = maps(attention, x, tokens)
+        expected = choose(own.unflatten(0, (2, 2))).repeat(2, 1, 1, 1)
+        assert torch.equal(seen[0], expected)
+        merged = (expected @ value).transpose(1, 2).flatten(2)
+        assert torch.allclose(got, attention.to_out[0](merged), atol=1e-6)
+
+
+def test_a_shared_map_joins_the_streams_of_a_frame() -> None:
+    net = awake(network(cross_maps="video", temporal="none", coupling="none"))
+    assert changed(net, stream=0, frame=1).tolist() == [[False, True, False], [False, True, False]]
+    assert changed(net, stream=1, frame=1).tolist() == [[False] * 3, [False, True, False]]
 
 
 def test_without_temporal_layers_and_coupling_nothing_leaves_its_frame_and_stream() -> None:
@@ -94,7 +199,9 @@ def test_odd_latent_sizes_come_back_as_they_were() -> None:
 def test_a_fresh_pose_network_adds_nothing() -> None:
     control = PoseControlNet.of(ControlNetConfig(**SIZES, hint_widths=(8, 8, 8, 8)))  # type: ignore[arg-type]
     hint = control.prepare(torch.rand(1, 2, 3, 64, 64))
-    spoken = control(torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12), hint)
+    spoken = control(
+        torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12), torch.randn(1, 4, 8, 8), hint
+    )
     assert spoken.mid is not None
     assert not any(feature.any() for feature in (spoken.mid, *spoken.skips))
 
@@ -106,3 +213,16 @@ def test_save_and_load_round_trip(tmp_path) -> None:
     z = torch.randn(2, 1, 2, 4, 8, 8)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in net.state_dict().items())
     assert torch.allclose(call(net, z), call(again, z), atol=1e-6)
+
+
+def test_the_pose_network_may_see_the_background_too() -> None:
+    config = ControlNetConfig(**SIZES, hint_widths=(8, 8, 8, 8), background="input")  # type: ignore[arg-type]
+    net = PoseControlNet.of(config).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(std=0.1)
+        hint = net.prepare(torch.rand(1, 2, 3, 64, 64))
+        z, t, tokens = torch.randn(2, 1, 2, 4, 8, 8), torch.tensor([9]), torch.randn(1, 4, 12)
+        plain, other = (net(z, t, tokens, background, hint) for background in torch.randn(2, 1, 4, 8, 8))
+    assert plain.mid is not None
+    assert not torch.equal(plain.mid, other.mid)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from idol_prep.pose import OPENPOSE18_JOINTS, RENDER_STYLE, Keypoints, render
+from idol_prep.pose import OPENPOSE18_JOINTS, RENDER_STYLE, Keypoints, PoseError, render
 
 STANDING = np.array(
     [
@@ -88,3 +88,39 @@ def test_speed_at_128():
     started = time.perf_counter()
     render(keypoints, (128, 128), (128, 128))
     assert 64 / (time.perf_counter() - started) > 400
+
+
+def whole_body(format: str, first: int) -> Keypoints:
+    """A person whose face is a small ring and whose hands are two fans."""
+    count = {"wholebody133": 133, "wholebody134": 134}[format]
+    xy, score = np.zeros((1, 1, count, 2), np.float32), np.zeros((1, 1, count), np.float32)
+    around = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    xy[0, 0, first : first + 68] = 64 + 12 * np.stack([np.cos(around), np.sin(around)], -1)
+    score[0, 0, first : first + 68] = 1
+    for hand, x in enumerate((20, 100)):
+        for joint in range(21):
+            finger, along = divmod(joint - 1, 4) if joint else (2, -1)
+            xy[0, 0, first + 68 + 21 * hand + joint] = (x + 3 * (finger - 2), 110 - 5 * (along + 1))
+            score[0, 0, first + 68 + 21 * hand + joint] = 1
+    return Keypoints(xy=xy, score=score, format=format)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("format", "first"), [("wholebody133", 23), ("wholebody134", 24)])
+def test_whole_bodies_are_drawn_with_face_and_fingers(format: str, first: int) -> None:
+    keypoints = whole_body(format, first)
+    (drawn,) = render(keypoints, (128, 128), (128, 128), style="whole_body")
+    white = (drawn > 200).all(-1)
+    assert white[76, 64]
+    assert white[64, 76]
+    assert not white[64, 64]
+    coloured = drawn.max(-1) > 100
+    assert coloured[85:112, 10:32].any()
+    assert coloured[85:112, 90:112].any()
+    assert len({tuple(c) for c in drawn[92, 10:32][drawn[92, 10:32].max(-1) > 200]}) >= 4
+    assert not render(keypoints, (128, 128), (128, 128)).any()
+
+
+def test_bodies_without_hands_cannot_be_drawn_with_them() -> None:
+    body = Keypoints(xy=np.zeros((1, 1, 18, 2), np.float32), score=np.ones((1, 1, 18), np.float32))
+    with pytest.raises(PoseError, match="openpose18 keypoints have no hands and face"):
+        render(body, (64, 64), (64, 64), style="whole_body")

@@ -2,30 +2,13 @@
 
 import dataclasses
 
-import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from network_sizes import SIZES, decoder, encoder
 from torch import Tensor
 
 from idol_model.pose_control import ControlNetConfig, PoseControlNet
 from idol_model.unet import DualModalUNet, UNetConfig
-
-SMALL = {"widths": (32, 64), "depth": 1, "attention": (True, False), "tokens": 16, "heads": 4, "groups": 8}
-LARGER = {"widths": (32, 64, 96, 96), "depth": 2, "attention": (True, True, True, False), "tokens": 24, "heads": 8}
-LARGER |= {"groups": 16}
-SIZES = pytest.mark.parametrize("sizes", [SMALL, LARGER], ids=["small", "larger"])
-
-
-def theirs(sizes: dict) -> dict:
-    return {
-        "in_channels": 4,
-        "block_out_channels": sizes["widths"],
-        "layers_per_block": sizes["depth"],
-        "down_block_types": tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in sizes["attention"]),
-        "cross_attention_dim": sizes["tokens"],
-        "attention_head_dim": sizes["heads"],
-        "norm_num_groups": sizes["groups"],
-    }
 
 
 def inputs(sizes: dict, pictures: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,8 +19,7 @@ def inputs(sizes: dict, pictures: int = 3) -> tuple[Tensor, Tensor, Tensor]:
 @SIZES
 def test_the_unet_with_empty_sockets_is_diffusers_own(sizes: dict) -> None:
     torch.manual_seed(0)
-    up = tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in sizes["attention"][::-1])
-    reference = UNet2DConditionModel(**theirs(sizes), up_block_types=up, sample_size=8).eval()
+    reference = UNet2DConditionModel(**encoder(sizes), **decoder(sizes), attention_head_dim=sizes["heads"]).eval()
     ours = DualModalUNet.of(UNetConfig(**sizes, streams=1, temporal="none", coupling="none")).eval()
     loaded = ours.load_state_dict(reference.state_dict(), strict=False)
     assert loaded.missing_keys == ["conv_background.weight"]
@@ -52,7 +34,9 @@ def test_the_unet_with_empty_sockets_is_diffusers_own(sizes: dict) -> None:
 @SIZES
 def test_the_pose_network_with_empty_sockets_is_diffusers_controlnet(sizes: dict) -> None:
     torch.manual_seed(0)
-    reference = ControlNetModel(**theirs(sizes), conditioning_embedding_out_channels=(8, 8, 16, 16)).eval()
+    reference = ControlNetModel(
+        **encoder(sizes), attention_head_dim=sizes["heads"], conditioning_embedding_out_channels=(8, 8, 16, 16)
+    ).eval()
     with torch.no_grad():
         for parameter in reference.parameters():
             parameter.normal_(std=0.05)  # the zero convolutions would hide everything
@@ -62,7 +46,7 @@ def test_the_pose_network_with_empty_sockets_is_diffusers_controlnet(sizes: dict
     pose = torch.rand(3, 3, 8 * z.shape[-1], 8 * z.shape[-1])
     with torch.no_grad():
         expected = reference(z, t, tokens, pose)
-        got = ours(z[None, :, None], t, tokens, ours.prepare(pose[:, None]))
+        got = ours(z[None, :, None], t, tokens, torch.randn_like(z), ours.prepare(pose[:, None]))
     assert got.mid is not None
     assert (got.mid - expected.mid_block_res_sample).abs().max() == 0.0
     for skip, theirs_ in zip(got.skips, expected.down_block_res_samples, strict=True):
@@ -73,8 +57,9 @@ def test_the_pose_network_with_empty_sockets_is_diffusers_controlnet(sizes: dict
 def test_the_modality_label_is_diffusers_class_embedding(sizes: dict) -> None:
     """Two streams with temporal layers and coupling at their initialisation equal the labelled 2D U-Net."""
     torch.manual_seed(0)
-    up = tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in sizes["attention"][::-1])
-    reference = UNet2DConditionModel(**theirs(sizes), up_block_types=up, sample_size=8, num_class_embeds=2).eval()
+    reference = UNet2DConditionModel(
+        **encoder(sizes), **decoder(sizes), attention_head_dim=sizes["heads"], num_class_embeds=2
+    ).eval()
     ours = DualModalUNet.of(UNetConfig(**sizes)).eval()
     loaded = ours.load_state_dict(reference.state_dict(), strict=False)
     new = ("temporal.", "coupling.", "conv_background.")
@@ -89,7 +74,7 @@ def test_the_modality_label_is_diffusers_class_embedding(sizes: dict) -> None:
             class_labels=torch.tensor([0, 0, 0, 1, 1, 1]),
         ).sample
         got = ours(z_SBLCHW, torch.tensor([500]), tokens, torch.randn_like(z))
-    assert (got.flatten(0, 2) - expected).abs().max() < 1e-6
+    assert (got.flatten(0, 2) - expected).abs().max() <= 2e-6 * expected.abs().max()
 
 
 def test_published_parameter_counts() -> None:

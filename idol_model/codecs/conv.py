@@ -1,32 +1,18 @@
-"""Codecs: pictures in [-1, 1] to latents of unit variance and back.
-
-`KlCodec` is Stable Diffusion's autoencoder; `ConvCodec` is the small one that the ``demo`` recipe trains itself.
-"""
+"""The small autoencoder that the ``demo`` recipe trains itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from idol_model.codecs.modalities import PerModality
+from idol_model.codecs.reconstruction import reconstruction
 from idol_model.config import from_dict, to_dict
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KlCodecConfig:
-    """Stable Diffusion v1.4's autoencoder: factor 8, 4 channels."""
-
-    kind: Literal["kl"] = "kl"
-    latent_channels: int = 4
-    widths: tuple[int, ...] = (128, 256, 512, 512)
-    depth: int = 2
-    groups: int = 32
-    scaling: float = 0.18215
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,40 +27,7 @@ class ConvCodecConfig:
     """Side of the patches folded into channels before anything else; the codec's factor is twice this."""
 
 
-CodecConfig = KlCodecConfig | ConvCodecConfig
-
-
-class KlCodec(ModelMixin, ConfigMixin):
-    """`diffusers.AutoencoderKL` behind the face of a codec; latents are the mean, so encoding is deterministic."""
-
-    @register_to_config
-    def __init__(self, sizes: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.sizes = from_dict(KlCodecConfig, sizes)
-        own = self.sizes
-        levels = len(own.widths)
-        self.latent_channels, self.factor = own.latent_channels, 2 ** (levels - 1)
-        # Through Any: diffusers annotates these arguments as one-element tuples.
-        self.vae: Any = cast(Any, AutoencoderKL)(
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=own.widths,
-            layers_per_block=own.depth,
-            latent_channels=own.latent_channels,
-            norm_num_groups=own.groups,
-            scaling_factor=own.scaling,
-        )
-
-    def encode(self, x_NCHW: Tensor) -> Tensor:
-        """Pictures in [-1, 1] to scaled latents."""
-        return self.vae.encode(x_NCHW).latent_dist.mean * self.sizes.scaling
-
-    def decode(self, z_NCHW: Tensor) -> Tensor:
-        """Scaled latents to pictures, about [-1, 1]."""
-        return self.vae.decode(z_NCHW / self.sizes.scaling).sample
-
-
-class ConvCodec(ModelMixin, ConfigMixin):
+class ConvCodec(ModelMixin, ConfigMixin, PerModality):
     """The ``demo`` recipe's own codec. `calibrate` fixes the scale of its latents once it is trained."""
 
     @register_to_config
@@ -105,6 +58,11 @@ class ConvCodec(ModelMixin, ConfigMixin):
         self.register_buffer("shift", torch.zeros(1, own.latent_channels, 1, 1))
         self.register_buffer("scale", torch.ones(1, own.latent_channels, 1, 1))
 
+    @classmethod
+    def of(cls, config: ConvCodecConfig) -> "ConvCodec":
+        """The codec of a configuration, freshly initialised."""
+        return cls(to_dict(config))
+
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """Pictures in [-1, 1] to latents of zero mean and unit variance."""
         return (self.encoder(x_NCHW) - self.shift) / self.scale
@@ -122,10 +80,7 @@ class ConvCodec(ModelMixin, ConfigMixin):
         z_NCHW = self.encoder(x_NCHW)
         spread = z_NCHW.detach().std(dim=(0, 2, 3), keepdim=True)
         y_NCHW = self.decoder(z_NCHW + 0.05 * spread * torch.randn_like(z_NCHW)).float()
-        squared, absolute = functional.mse_loss(y_NCHW, x_NCHW), functional.l1_loss(y_NCHW, x_NCHW)
-        edges = sum((functional.mse_loss(y_NCHW.diff(dim=d), x_NCHW.diff(dim=d)) for d in (2, 3)), x_NCHW.new_zeros(()))
-        total = 4 * squared + 0.5 * absolute + edge_weight * edges
-        return {"total": total, "squared": squared, "absolute": absolute, "edges": edges}
+        return reconstruction(y_NCHW, x_NCHW, edge_weight)
 
     @torch.no_grad()
     def calibrate(self, x_NCHW: Tensor) -> None:
@@ -143,12 +98,3 @@ class _Residual(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         return x_NCHW + self.conv2(functional.silu(self.conv1(functional.silu(x_NCHW))))
-
-
-Codec = KlCodec | ConvCodec
-
-
-def build(config: CodecConfig) -> Codec:
-    """The codec of a configuration, freshly initialised."""
-    cls = KlCodec if isinstance(config, KlCodecConfig) else ConvCodec
-    return cls(to_dict(config))

@@ -1,0 +1,33 @@
+"""Codecs: pictures in [-1, 1] to latents of unit variance and back, and clips to latent streams and back."""
+
+from typing import Any
+
+from idol_model.codecs.conv import ConvCodec, ConvCodecConfig
+from idol_model.codecs.kl import JointKlCodec, JointKlCodecConfig, KlCodec, KlCodecConfig
+
+CodecConfig = KlCodecConfig | JointKlCodecConfig | ConvCodecConfig
+Codec = KlCodec | JointKlCodec | ConvCodec
+
+_CODECS: dict[type, Any] = {
+    KlCodecConfig: KlCodec,
+    JointKlCodecConfig: JointKlCodec,
+    ConvCodecConfig: ConvCodec,
+}
+
+
+def build(config: CodecConfig) -> Codec:
+    """The codec of a configuration, freshly initialised."""
+    return _CODECS[type(config)].of(config)
+
+
+__all__ = [
+    "Codec",
+    "CodecConfig",
+    "ConvCodec",
+    "ConvCodecConfig",
+    "JointKlCodec",
+    "JointKlCodecConfig",
+    "KlCodec",
+    "KlCodecConfig",
+    "build",
+]

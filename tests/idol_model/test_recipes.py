@@ -1,0 +1,60 @@
+"""Every row of the paper's tables is a recipe that builds, with the parameters the paper counts."""
+
+import pytest
+
+from idol_eval import paper_values
+from idol_model import recipes, selection
+from idol_model.recipe import Recipe
+
+MILLIONS = {
+    "idol": 1410.70,
+    "midas": 1410.70,
+    "xattn": 1410.70,
+    "coupled": 1410.70,
+    "dwpose": 0,
+    "shared": 1393.49,
+    "separate": 2786.98,
+    "maps-averaged": 1410.70,
+    "maps-video": 1410.70,
+    "no-pretraining": 1410.70,
+    "after-hap": 1410.70,
+    "video-only": 1393.49,
+    "ldm3d": 1393.49,
+    "haop": 859.52,
+    "hap": 859.52,
+}
+"""U-Net with coupling and pose network; the label and the background's convolution are not in the paper's counts."""
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_builds_and_reads_back(name: str) -> None:
+    recipe = recipes.get(name)
+    assert recipe.name == name
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    model = selection.meta_model(recipe)
+    counts = selection.paper_counts(model)
+    if MILLIONS.get(name):
+        assert counts["with_coupling"] / 1e6 == pytest.approx(MILLIONS[name], abs=0.01)
+    for stage in selection.stage_selections(model, recipe):
+        assert sum(stage.trained.values()) > 0
+
+
+def test_pretraining_leaves_the_resblocks_alone() -> None:
+    model = selection.meta_model(recipes.get("haop"))
+    chosen = selection.chosen_by(recipes.get("haop").stages[0], model.trainable())
+    unet = [name for name, _ in chosen if name.startswith("unet.")]
+    assert all("transformer_blocks" in name or "conv_background" in name for name in unet)
+    assert selection.count(pair for pair in chosen if "transformer_blocks" in pair[0]) / 1e6 == pytest.approx(
+        242.4, abs=0.1
+    )
+
+
+def test_every_place_is_a_row_of_the_papers_tables() -> None:
+    named = {name: recipes.places(name) for name in recipes.names()}
+    for places in named.values():
+        for place in places:
+            (row,) = paper_values.select(place.table, place.dataset, (place.row,))[:1]
+            assert row.values
+    told = {(place.table, place.row) for places in named.values() for place in places}
+    for table in (3, 4, 5, 6, 8):
+        assert {(table, row.name) for row in paper_values.select(table)} <= told
