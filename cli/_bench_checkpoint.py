@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
-_HELD_OUT_FRAMES = 8
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -65,11 +63,9 @@ def run(
     from cli.bench import score
 
     settings, choice = how
-    dataset, is_default = _data(out, choice.data)
+    dataset = _data(out, choice.data)
     _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
     pipe, identity = _load(checkpoint.path, config.device)
-    if is_default and config.protocol.frames is None:
-        config = replace(config, protocol=config.protocol.custom(frames=_HELD_OUT_FRAMES))
     config = replace(config, protocol=config.protocol.custom(size=_size(pipe.size, config.protocol.size)))
     reference = _reference(out, dataset.path, choice.split, pipe.recipe)
     ids = reference.ids[: choice.limit]
@@ -173,19 +169,19 @@ class _Job:
             writer.finish({"seconds": round(time.perf_counter() - began, 3)})
 
 
-def _data(out: Output, named: Path | None) -> tuple[_defaults.Chosen, bool]:
+def _data(out: Output, named: Path | None) -> _defaults.Chosen:
     """The prepared clips: named, found under ./data, or sixteen synthetic dancers made on the spot."""
     if named is not None:
-        return _defaults.data(named), False
+        return _defaults.data(named)
     try:
-        return _defaults.data(), False
+        return _defaults.data()
     except FileNotFoundError:
         from idol_prep.sources import synthetic
 
         home = _defaults.OUT / "heldout"
         with out.progress(synthetic.HELD_OUT_CLIPS, "drawing held-out dancers") as bar:
             synthetic.held_out(home, progress=lambda at: bar.update(at.done))
-        return _defaults.Chosen(home, "held-out synthetic dancers, as no prepared data is under ./data"), True
+        return _defaults.Chosen(home, "held-out synthetic dancers, as no prepared data is under ./data")
 
 
 def _load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":

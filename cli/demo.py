@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from idol_prep.schema import Dataset
 
 _MARK = "demo.json"
+_STRIDE = 8
+"""Frames between snippets: the features of every snippet would take longer than all the rest."""
 _TOY_CLIPS, _TOY_SEED, _TOY_FRAMES, _TOY_SIZE = 4, 1, 8, 64
-_FRAMES = 8
 """Of each clip: one window of the model, as in docs/results.md."""
 
 
@@ -93,7 +94,9 @@ def _train_toy(out: Output, folder: Path) -> str:
     for name in ("train-data", "train"):
         shutil.rmtree(folder / name, ignore_errors=True)
     size = (_TOY_SIZE, _TOY_SIZE)
-    synthetic.generate(folder / "train-data", _TOY_CLIPS, _TOY_SEED, size=size, frames=_TOY_FRAMES)
+    synthetic.generate(folder / "train-data", _STRIDE = 8
+"""Frames between snippets: the features of every snippet would take longer than all the rest."""
+_TOY_CLIPS, _TOY_SEED, size=size, frames=_TOY_FRAMES)
     recipe, steps = recipes.get("debug"), 0
     total = sum(stage.steps for stage in recipe.stages) + (recipe.codec_stage.steps if recipe.codec_stage else 0)
     with out.progress(total, "steps") as bar:
@@ -117,7 +120,7 @@ def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int |
 
     settings = bench.Settings(seed=0, steps=None, guidance=None, background="auto")
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
-    config = BenchConfig(protocol=IDOL_8.custom(frames=_FRAMES))
+    config = BenchConfig(protocol=IDOL_8.custom(stride=_STRIDE))
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
     return result, _bench_costs.costs(out, result.pipe, result.record["generation"], "cpu")
 

@@ -36,7 +36,7 @@ def demo() -> Recipe:
             prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", frame_noise="shared"
         ),
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
-        sampling=SamplingConfig(steps=10),
+        sampling=SamplingConfig(steps=4),
         precision="fp32",
         save_every=250,
         codec_stage=CodecStage(steps=4000, batch_size=8, lr=2e-3, edge_weight=0.5),
