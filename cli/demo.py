@@ -94,9 +94,7 @@ def _train_toy(out: Output, folder: Path) -> str:
     for name in ("train-data", "train"):
         shutil.rmtree(folder / name, ignore_errors=True)
     size = (_TOY_SIZE, _TOY_SIZE)
-    synthetic.generate(folder / "train-data", _STRIDE = 8
-"""Frames between snippets: the features of every snippet would take longer than all the rest."""
-_TOY_CLIPS, _TOY_SEED, size=size, frames=_TOY_FRAMES)
+    synthetic.generate(folder / "train-data", _TOY_CLIPS, _TOY_SEED, size=size, frames=_TOY_FRAMES)
     recipe, steps = recipes.get("debug"), 0
     total = sum(stage.steps for stage in recipe.stages) + (recipe.codec_stage.steps if recipe.codec_stage else 0)
     with out.progress(total, "steps") as bar:
