@@ -23,7 +23,6 @@ _MARK = "demo.json"
 _STRIDE = 8
 """Frames between snippets: the features of every snippet would take longer than all the rest."""
 _TOY_CLIPS, _TOY_SEED, _TOY_FRAMES, _TOY_SIZE = 4, 1, 8, 64
-"""Of each clip: one window of the model, as in docs/results.md."""
 
 
 def register(app: typer.Typer) -> None:
