@@ -211,7 +211,7 @@ def test_another_size_than_the_models_is_refused(tmp_path: Path, checkpoint: Pat
 def test_held_out_dancers_are_made_where_there_is_no_data(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sixteen of the repository's fixed seed, their first eight frames."""
+    """The sixteen of the repository's fixed seed, whole."""
     monkeypatch.chdir(tmp_path)
     done = idol(*LIGHT, "--ckpt", checkpoint, "--steps", "1", "--limit", "2", "--no-complexity", "--json")
     assert done.exit_code == 0, done.output
