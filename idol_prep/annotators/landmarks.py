@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch, Relief
 from idol_prep.schema import DataError, Polarity, Scope
@@ -123,21 +124,12 @@ def _body_scale(xy: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _upsample(coarse: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Bilinear, as two matrix products: [L,h,w] to [L,height,width]."""
-    down = _interpolation(coarse.shape[1], height)
-    across = _interpolation(coarse.shape[2], width)
-    return down @ coarse @ across.T
+    """Bilinear between cell centres, constant beyond the outermost: [L,h,w] to [L,height,width].
 
-
-def _interpolation(cells: int, side: int) -> NDArray[np.float32]:
-    """The matrix [side, cells] of linear interpolation between cell centres, constant beyond the outermost."""
-    at = np.clip((np.arange(side) + 0.5) * (cells / side) - 0.5, 0, cells - 1)
-    low = np.minimum(np.floor(at).astype(int), max(cells - 2, 0))
-    part = (at - low).astype(np.float32)
-    matrix = np.zeros((side, cells), np.float32)
-    matrix[np.arange(side), low] = 1 - part
-    matrix[np.arange(side), np.minimum(low + 1, cells - 1)] += part
-    return matrix
+    Pillow's resize rather than two matrix products, whose threads would wait for those of the pose network.
+    """
+    pictures = (Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR) for cells in coarse)
+    return np.stack([np.asarray(picture) for picture in pictures])
 
 
 def _slices(length: int, step: int) -> list[slice]:
