@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli import _bench_baselines, _defaults
+from cli import _bench_baselines, _checkpoint, _defaults
 from cli._bench_ceiling import CodecCeiling
 from cli._output import Output
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
@@ -65,7 +65,7 @@ def run(
     settings, choice = how
     dataset = _data(out, choice.data)
     _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
-    pipe, identity = _load(checkpoint.path, config.device)
+    pipe, identity = _checkpoint.load(checkpoint.path, config.device)
     config = replace(config, protocol=config.protocol.custom(size=_size(pipe.size, config.protocol.size)))
     reference = _reference(out, dataset.path, choice.split, pipe.recipe)
     ids = reference.ids[: choice.limit]
@@ -182,19 +182,6 @@ def _data(out: Output, named: Path | None) -> _defaults.Chosen:
         with out.progress(synthetic.HELD_OUT_CLIPS, "drawing held-out dancers") as bar:
             synthetic.held_out(home, progress=lambda at: bar.update(at.done))
         return _defaults.Chosen(home, "held-out synthetic dancers, as no prepared data is under ./data")
-
-
-def _load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
-    from diffusers.utils import logging
-
-    from idol_model import loading
-    from idol_model.pipeline import IdolPipeline
-    from idol_model.provenance import checkpoint_hash
-
-    logging.disable_progress_bar()
-    folder = loading.resolve(path)
-    pipe = IdolPipeline.from_pretrained(folder).to(device)
-    return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
 
 
 def _size(model: int, asked: int | None) -> int:

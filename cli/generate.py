@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import _defaults, _pictures, _poses
+from cli import _checkpoint, _defaults, _pictures, _poses
 from cli._output import Output
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _generate(
     target, checkpoint = _target(poses, output, overwrite), _defaults.checkpoint(ckpt)
     where = _device(device)
     _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
-    pipe, record = _load(checkpoint.path, where)
+    pipe, record = _checkpoint.load(checkpoint.path, where)
     pictures = {"foreground": _pictures.foreground(fg, mask, out), "background": _pictures.read_rgba(bg)}
     sequence = _poses.open_poses(poses, _look(pipe), poses_are, out, frames)
     _tell(out, poses, sequence)
@@ -108,20 +108,6 @@ def _device(asked: str) -> str:
     if asked == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; run `idol doctor`, or use --device cpu")
     return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
-
-
-def _load(checkpoint: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
-    """The pipeline, and what the sample's record says of its checkpoint."""
-    from diffusers.utils import logging
-
-    from idol_model import loading
-    from idol_model.pipeline import IdolPipeline
-    from idol_model.provenance import checkpoint_hash
-
-    logging.disable_progress_bar()
-    folder = loading.resolve(checkpoint)
-    pipe = IdolPipeline.from_pretrained(folder).to(device)
-    return pipe, {"path": str(checkpoint), "sha256": checkpoint_hash(folder)}
 
 
 def _tell(out: Output, path: Path, poses: "Poses") -> None:

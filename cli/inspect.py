@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import _defaults
+from cli import _checkpoint, _defaults
 from cli._output import Output
 
 if TYPE_CHECKING:
@@ -31,18 +31,14 @@ def _inspect(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
-    from diffusers.utils import logging
-
     from idol_model.inspection import inspect, write_sheet
-    from idol_model.pipeline import IdolPipeline
 
     out = Output.of(json=as_json)
     checkpoint = _defaults.checkpoint(ckpt)
     folder = output or _defaults.OUT / "inspect"
-    logging.disable_progress_bar()
     chosen = _clip(data, clip, folder)
     _defaults.announce(out, checkpoint=checkpoint, clip=str(chosen.path), output=folder)
-    pipe = IdolPipeline.from_pretrained(checkpoint.path)
+    pipe, _ = _checkpoint.load(checkpoint.path, "cpu")
     steps = pipe.recipe.diffusion.train_steps
     found = inspect(pipe, chosen, time=round(time * (steps - 1)), seed=seed)
     blocks = [{"block": b.number, "side": b.side, "l_mo": b.l_mo, "l_xattn": b.l_xattn} for b in found.blocks]

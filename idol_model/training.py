@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from idol_model import weights
+from idol_model.allocator import keep_freed_memory
 from idol_model.codec_trainer import CodecPhase
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
@@ -96,6 +97,7 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
         torch.set_flush_denormal(True)
+        keep_freed_memory()
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
     if accelerator.num_processes > 1:

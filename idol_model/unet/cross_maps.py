@@ -1,4 +1,7 @@
-"""Cross-attention between picture and condition tokens, and what becomes of its maps (Eq. 6, Tab. 8)."""
+"""Cross-attention between picture and condition tokens, and what becomes of its maps (Eq. 6, Tab. 8).
+
+All frames of a clip look at the same tokens, so keys and values are made once a clip and not once a picture.
+"""
 
 from collections.abc import Callable
 from typing import Literal, Protocol, cast
@@ -8,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from idol_model.types import VIDEO, Layout
+from idol_model.unet.signal import over_frames
 from idol_model.unet.taps import Recorder
 
 CrossMapsKind = Literal["independent", "averaged", "video"]
@@ -17,7 +21,7 @@ class CrossMaps(Protocol):
     """The cross-map socket: runs one cross-attention and hands its map to the recorder, if there is one."""
 
     def attend(
-        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+        self, attention: Attention, x_NPD: Tensor, tokens_VTD: Tensor, layout: Layout, record: Recorder | None
     ) -> Tensor: ...
 
 
@@ -25,12 +29,12 @@ class IndependentMaps:
     """Each stream keeps its own map. Fused, unless a loss asks to see the map."""
 
     def attend(
-        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+        self, attention: Attention, x_NPD: Tensor, tokens_VTD: Tensor, layout: Layout, record: Recorder | None
     ) -> Tensor:
-        del layout
         if record is None:
-            return attention(x_NPD, encoder_hidden_states=tokens_NTD)
-        map_NKPT, value_NKTD = maps(attention, x_NPD, tokens_NTD)
+            x_VPD = x_NPD.reshape(len(tokens_VTD), -1, x_NPD.shape[-1])  # every frame's positions ask in one call
+            return attention(x_VPD, encoder_hidden_states=tokens_VTD).view_as(x_NPD)
+        map_NKPT, value_NKTD = maps(attention, x_NPD, tokens_VTD, layout)
         record(map_NKPT)
         return output(attention, map_NKPT @ value_NKTD)
 
@@ -42,9 +46,9 @@ class OneMap:
         self._choose = choose
 
     def attend(
-        self, attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor, layout: Layout, record: Recorder | None
+        self, attention: Attention, x_NPD: Tensor, tokens_VTD: Tensor, layout: Layout, record: Recorder | None
     ) -> Tensor:
-        own_NKPT, value_NKTD = maps(attention, x_NPD, tokens_NTD)
+        own_NKPT, value_NKTD = maps(attention, x_NPD, tokens_VTD, layout)
         one_MKPT = self._choose(own_NKPT.unflatten(0, (layout.streams, -1)))
         map_NKPT = one_MKPT.repeat(layout.streams, 1, 1, 1)
         if record is not None:
@@ -62,11 +66,12 @@ def of_video(map_SMKPT: Tensor) -> Tensor:
     return map_SMKPT[VIDEO]
 
 
-def maps(attention: Attention, x_NPD: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
+def maps(attention: Attention, x_NPD: Tensor, tokens_VTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
     """The explicit softmax map [N, K, P, T] and the values [N, K, T, D/K] of one cross-attention."""
     query_NKPD = _heads(attention, attention.to_q(x_NPD))
     key_NKTD, value_NKTD = (
-        _heads(attention, cast(nn.Linear, to)(tokens_NTD)) for to in (attention.to_k, attention.to_v)
+        over_frames(_heads(attention, cast(nn.Linear, to)(tokens_VTD)), layout)
+        for to in (attention.to_k, attention.to_v)
     )
     map_NKPT = functional.softmax(query_NKPD @ key_NKTD.transpose(-1, -2) * attention.scale, dim=-1)
     return map_NKPT, value_NKTD

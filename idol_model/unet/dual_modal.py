@@ -78,8 +78,8 @@ class DualModalUNet(ModelMixin, ConfigMixin, AttentionMixin, PeftAdapterMixin, E
             The prediction, shaped like ``z_SBLCHW``.
         """
         z_NCHW, layout = fold(z_SBLCHW)
-        embedding_ND, tokens_NTD = embed(self, t_B, tokens_BTD, layout)
-        signal = Signal(embedding_ND, tokens_NTD, layout, taps)
+        embedding_ND, tokens_VTD = embed(self, t_B, tokens_BTD, layout)
+        signal = Signal(embedding_ND, tokens_VTD, layout, taps)
 
         background_NCHW = over_frames(self.conv_background(over_streams(background_BCHW, layout)), layout)
         x_NCHW, skips = run_encoder(self, self.conv_in(z_NCHW) + background_NCHW, signal, control)

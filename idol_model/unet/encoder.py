@@ -13,7 +13,7 @@ from idol_model.unet.cross_maps import CROSS_MAPS, CrossMapsKind
 from idol_model.unet.embedding import NoLabel, StreamLabel
 from idol_model.unet.norms import NORMS, NormKind
 from idol_model.unet.sharing import SharingKind
-from idol_model.unet.signal import Signal, over_frames, over_pictures, over_streams
+from idol_model.unet.signal import Signal, over_frames, over_streams
 from idol_model.unet.spec import LayerSpec
 from idol_model.unet.stages import Coupler, DownStage, MidStage
 from idol_model.unet.temporal import TEMPORAL, TemporalKind
@@ -99,10 +99,10 @@ def build_encoder(net: EncoderParts, config: EncoderConfig, coupler: Coupler) ->
 
 
 def embed(net: EncoderParts, t_B: Tensor, tokens_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Time and modality embedding [N, E] and the tokens of every picture [N, T, D]."""
-    time_SBE = net.time_embedding(net.time_proj(over_streams(t_B, layout)).to(tokens_BTD.dtype))
-    embedding_ND = net.class_embedding.add(over_frames(time_SBE, layout), layout)
-    return embedding_ND, over_pictures(tokens_BTD, layout)
+    """Time and modality embedding [N, E] of every picture, and the tokens [V, T, D] of every clip of a stream."""
+    time_VE = net.time_embedding(net.time_proj(over_streams(t_B, layout)).to(tokens_BTD.dtype))
+    embedding_ND = net.class_embedding.add(over_frames(time_VE, layout), layout)
+    return embedding_ND, over_streams(tokens_BTD, layout)
 
 
 def run_encoder(

@@ -59,7 +59,7 @@ class TransformerBlock(nn.Module):
         taps.offer("self_attention", attended_NPD)
         x_NPD = self.temporal(attended_NPD + x_NPD, signal.layout)
         record = taps.recorder("cross_maps")
-        seen_NPD = self._cross_maps.attend(self.attn2, self.norm2(x_NPD), signal.tokens_NTD, signal.layout, record)
+        seen_NPD = self._cross_maps.attend(self.attn2, self.norm2(x_NPD), signal.tokens_VTD, signal.layout, record)
         x_NPD = seen_NPD + x_NPD
         x_NPD = self.ff(self.norm3(x_NPD)) + x_NPD
         taps.offer("block", x_NPD)

@@ -10,10 +10,10 @@ from idol_model.unet.taps import NO_TAPS, Taps
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Conditions of one forward pass: time and modality embedding, condition tokens, how the batch is folded."""
+    """Conditions of one forward pass: time and modality embedding, each clip's tokens, how the batch is folded."""
 
     embedding_ND: Tensor
-    tokens_NTD: Tensor
+    tokens_VTD: Tensor
     layout: Layout
     taps: Taps = NO_TAPS
 
@@ -30,15 +30,10 @@ def unfold(x_NCHW: Tensor, layout: Layout) -> Tensor:
 
 
 def over_streams(x_B: Tensor, layout: Layout) -> Tensor:
-    """One value a clip, [B, ...], for the clips of all streams, [S*B, ...]."""
+    """One value a clip, [B, ...], for the clips of all streams, [V, ...]."""
     return x_B.repeat(layout.streams, *[1] * (x_B.ndim - 1))
 
 
-def over_frames(x_SB: Tensor, layout: Layout) -> Tensor:
-    """One value a clip of a stream, [S*B, ...], for every picture of the folded batch, [N, ...]."""
-    return x_SB.unsqueeze(1).expand(-1, layout.frames, *x_SB.shape[1:]).flatten(0, 1)
-
-
-def over_pictures(x_B: Tensor, layout: Layout) -> Tensor:
-    """One value a clip, [B, ...], for every picture of the folded batch, [N, ...]."""
-    return over_frames(over_streams(x_B, layout), layout)
+def over_frames(x_V: Tensor, layout: Layout) -> Tensor:
+    """One value a clip of a stream, [V, ...], for every picture of the folded batch, [N, ...]."""
+    return x_V.unsqueeze(1).expand(-1, layout.frames, *x_V.shape[1:]).flatten(0, 1)

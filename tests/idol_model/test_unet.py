@@ -137,15 +137,27 @@ def test_one_map_for_all_streams() -> None:
     for kind, choose in (("averaged", lambda m: m.mean(0)), ("video", lambda m: m[0])):
         torch.manual_seed(5)
         attention = Attention(8, cross_attention_dim=6, heads=2, dim_head=4)
-        x, tokens, layout = torch.randn(4, 9, 8), torch.randn(4, 5, 6), Layout(2, 1, 2)
+        x, tokens, layout = torch.randn(4, 9, 8), torch.randn(2, 5, 6), Layout(2, 1, 2)
         seen: list[Tensor] = []
         with torch.no_grad():
             got = CROSS_MAPS[kind].attend(attention, x, tokens, layout, seen.append)
-            own, value = maps(attention, x, tokens)
+            own, value = maps(attention, x, tokens, layout)
         expected = choose(own.unflatten(0, (2, 2))).repeat(2, 1, 1, 1)
         assert torch.equal(seen[0], expected)
         merged = (expected @ value).transpose(1, 2).flatten(2)
         assert torch.allclose(got, attention.to_out[0](merged), atol=1e-6)
+
+
+def test_each_picture_sees_the_tokens_of_its_own_clip_and_stream() -> None:
+    torch.manual_seed(6)
+    attention = Attention(8, cross_attention_dim=6, heads=2, dim_head=4)
+    x, tokens, layout = torch.randn(12, 9, 8), torch.randn(4, 5, 6), Layout(2, 2, 3)
+    with torch.no_grad():
+        fused = CROSS_MAPS["independent"].attend(attention, x, tokens, layout, None)
+        tapped = CROSS_MAPS["independent"].attend(attention, x, tokens, layout, [].append)
+        alone = torch.cat([attention(x[i : i + 1], tokens[i // 3 : i // 3 + 1]) for i in range(12)])
+    assert torch.allclose(fused, alone, atol=1e-6)
+    assert torch.allclose(tapped, alone, atol=1e-6)
 
 
 def test_a_shared_map_joins_the_streams_of_a_frame() -> None:

@@ -1,0 +1,24 @@
+"""Load a checkpoint for generating, scoring or looking inside, the same way everywhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from idol_model.pipeline import IdolPipeline
+
+
+def load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
+    """The pipeline on ``device``, and what a sample's record says of its checkpoint."""
+    from diffusers.utils import logging
+
+    from idol_model import loading
+    from idol_model.allocator import keep_freed_memory
+    from idol_model.pipeline import IdolPipeline
+    from idol_model.provenance import checkpoint_hash
+
+    logging.disable_progress_bar()
+    if device == "cpu":
+        keep_freed_memory()
+    folder = loading.resolve(path)
+    pipe = IdolPipeline.from_pretrained(folder).to(device)
+    return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
