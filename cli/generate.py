@@ -56,6 +56,8 @@ def _generate(
     where = _device(device)
     _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
     pipe, record = _checkpoint.load(checkpoint.path, where)
+    if exports and not pipe.recipe.makes_depth:
+        raise ValueError(f"--export {','.join(exports)}: needs depth, and recipe {pipe.recipe.name} makes none")
     pictures = {"foreground": _pictures.foreground(fg, mask, out), "background": _pictures.read_rgba(bg)}
     sequence = _poses.open_poses(poses, _look(pipe), poses_are, out, frames)
     _tell(out, poses, sequence)
@@ -143,7 +145,7 @@ def _run(
         writer = stack.enter_context(SampleWriter(folder, info))
         windows = pipe.plan.windows(inputs["poses"].frames)
         bar = stack.enter_context(out.progress(windows * info.steps, "generating"))
-        pieces = pipe.stream(
+        pieces = pipe.pieces(
             **inputs,
             seed=info.seed,
             num_inference_steps=info.steps,
@@ -158,9 +160,10 @@ def _run(
 
 
 def _report(out: Output, folder: Path, record: dict[str, Any], exports: list[str]) -> None:
-    seconds = record["timings"]["seconds"]
-    out.note(f"{record['frames']} frames of video and depth in {seconds:.1f} s")
-    files = ["video.mp4", "depth.mp4", "frames.mkv", "depth.mkv"]
+    with_depth = record["depth"] is not None
+    what = "video and depth" if with_depth else "video (this recipe makes no depth)"
+    out.note(f"{record['frames']} frames of {what} in {record['timings']['seconds']:.1f} s")
+    files = ["video.mp4", "depth.mp4", "frames.mkv", "depth.mkv"] if with_depth else ["video.mp4", "frames.mkv"]
     files += [{"viewer": "viewer.html", "ply": "ply"}[kind] for kind in exports]
     for name in files:
         out.line(str(folder / name))

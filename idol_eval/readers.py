@@ -108,7 +108,7 @@ class SampleSet:
 
     def rule(self, id: str) -> DepthRule:
         """What the sample's depth values mean."""
-        depth = self.record(id).get("depth", {})
+        depth = self.record(id).get("depth") or {}
         low, high = depth.get("person", DepthRule().person)
         return DepthRule(
             person=(low, high),

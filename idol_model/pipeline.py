@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -18,36 +18,11 @@ from idol_model import loading, long_video, pictures, sampling
 from idol_model.codecs import Codec
 from idol_model.foreground import Foreground
 from idol_model.model import IdolModel
+from idol_model.outputs import IdolOutput, VideoOutput
 from idol_model.picture_input import Picture, PictureError, as_rgba
 from idol_model.pose_control import PoseControl
 from idol_model.recipe import Recipe
-from idol_model.types import DEPTH, VIDEO
 from idol_model.unet import DualModalUNet
-from idol_prep import colormap
-
-POLARITY: dict[str, Literal["distance", "inverse"]] = {"hot": "distance", "gray": "inverse"}
-"""Which end of the depth is near, by colormap (Sec. 4): hot is HDNet's distance (0 near), gray MiDaS's (1 near)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IdolOutput:
-    """A video and its depth, L frames each, aligned pixel by pixel.
-
-    video, depth_rgb: uint8 [L, H, W, 3]. depth: float32 [L, H, W] in [0, 1], read back from depth_rgb; `POLARITY` of
-    the recipe's colormap says which end is near. confidence: float32 [L, H, W], 1 where depth_rgb lies on the colormap,
-    less by the RGB distance from it (in parts of 255), 0 at least.
-    """
-
-    video: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    depth_rgb: NDArray[np.uint8]
-    confidence: NDArray[np.float32]
-
-    @classmethod
-    def joined(cls, parts: Iterable["IdolOutput"]) -> "IdolOutput":
-        """One output of consecutive ones."""
-        listed = list(parts)
-        return cls(**{name: np.concatenate([getattr(part, name) for part in listed]) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +62,8 @@ class IdolPipeline(DiffusionPipeline):
     >>> out.video.shape, out.depth.shape
     """
 
-    model_cpu_offload_seq = "foreground->pose_control->unet->codec"
+    model_cpu_offload_seq = "foreground->unet->codec"
+    """The pose network stays beside the U-Net, since both work in every step."""
 
     def __init__(
         self,
@@ -157,6 +133,18 @@ class IdolPipeline(DiffusionPipeline):
         return IdolOutput.joined(self.stream(foreground, background, poses, **settings))
 
     def stream(
+        self, foreground: Picture, background: Picture, poses: Iterable[NDArray[np.uint8]], **settings: Any
+    ) -> Iterator[IdolOutput]:
+        """The video and its depth in pieces; arguments as in `pieces`.
+
+        Raises:
+            ValueError: the recipe makes no depth; its video comes from `pieces`.
+        """
+        if not self.recipe.makes_depth:
+            raise ValueError(f"recipe {self.recipe.name}: makes no depth; its video alone comes from pipe.pieces(...)")
+        return cast(Iterator[IdolOutput], self.pieces(foreground, background, poses, **settings))
+
+    def pieces(
         self,
         foreground: Picture,
         background: Picture,
@@ -166,8 +154,10 @@ class IdolPipeline(DiffusionPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         on_step: OnStep | None = None,
-    ) -> Iterator[IdolOutput]:
-        """Yield the video in pieces as they are ready; memory does not grow with its length.
+    ) -> Iterator[VideoOutput]:
+        """Yield what the recipe makes, in pieces as they are ready; memory does not grow with the video's length.
+
+        A piece is an `IdolOutput` where the recipe makes depth, else a `VideoOutput`.
 
         The same arguments on the same machine give the same bytes.
 
@@ -185,8 +175,6 @@ class IdolPipeline(DiffusionPipeline):
             idol_model.picture_input.PictureError: a picture that cannot be used, a pose that is not square.
             ValueError: nobody in the foreground, no poses, a setting out of range.
         """
-        if not self.recipe.makes_depth:
-            raise ValueError(f"recipe {self.recipe.name}: makes no depth; use one with two streams or a joint codec")
         default = self.recipe.sampling
         tokens, background_BCHW = self._conditions(as_rgba(foreground), as_rgba(background))
         request = _Request(
@@ -238,19 +226,14 @@ class IdolPipeline(DiffusionPipeline):
         return x.to(self._execution_device, self.unet.dtype)
 
     @torch.no_grad()
-    def _decoded(self, windows: Iterator[Tensor]) -> Iterator[IdolOutput]:
-        for z_SBLCHW in windows:
-            x_MLCHW = self.codec.decode_clips(z_SBLCHW).float()[:, 0]
-            yield self._output(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy())
-
-    def _output(self, rgb_MLHW3: NDArray[np.uint8]) -> IdolOutput:
-        depth, residual = colormap.decode(rgb_MLHW3[DEPTH], self.recipe.data.colormap)
-        return IdolOutput(
-            video=np.ascontiguousarray(rgb_MLHW3[VIDEO]),
-            depth=depth,
-            depth_rgb=np.ascontiguousarray(rgb_MLHW3[DEPTH]),
-            confidence=np.clip(1 - residual, 0, 1),
-        )
+    def _decoded(self, windows: Iterator[Tensor]) -> Iterator[VideoOutput]:
+        kind = IdolOutput if self.recipe.makes_depth else VideoOutput
+        try:
+            for z_SBLCHW in windows:
+                x_MLCHW = self.codec.decode_clips(z_SBLCHW).float()[:, 0]
+                yield kind.read(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy(), self.recipe.data.colormap)
+        finally:
+            self.maybe_free_model_hooks()
 
 
 def _forget_origin(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 ``RUN/previews/<stage>-<step>.png`` has one row a clip: foreground, background, pose, true frame, generated frame, true
 depth, generated depth (the middle frame of the window). ``RUN/previews.jsonl`` has the depth's mean squared error.
+A recipe without depth leaves the last two out, and the error is null.
 Nothing here touches what training depends on.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 from idol_model import data, pictures
 from idol_model.checkpoint import Position
 from idol_model.model import IdolModel
+from idol_model.outputs import VideoOutput
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
 from idol_model.run_state import RunFolder
@@ -41,23 +44,24 @@ class Preview:
         folder.mkdir(exist_ok=True)
         _write_picture(folder / f"{position.stage}-{position.step:06d}.png", np.concatenate(rows))
         where = {"stage": position.stage, "step": position.step, "split": self.split}
-        self._run.note_preview({**where, "depth_mse": float(np.mean(errors))})
+        known = [error for error in errors if error is not None]
+        self._run.note_preview({**where, "depth_mse": float(np.mean(known)) if known else None})
 
-    def _row(self, clip: Clip, frames: int) -> tuple[NDArray[np.uint8], float]:
+    def _row(self, clip: Clip, frames: int) -> tuple[NDArray[np.uint8], float | None]:
         config = self._recipe.data
         true = data.clip_inputs(clip, config, stop=min(frames, clip.record.frames))
-        made = self._pipeline(foreground=true.foreground, background=true.background, poses=true.poses, seed=0)
+        pieces = self._pipeline.pieces(true.foreground, true.background, true.poses, seed=0)
+        made = VideoOutput.joined(pieces)
         middle = len(true.frames) // 2
+        true_pictures = [true.frames[middle], colormap.encode(true.depth[middle], config.colormap)]
+        pairs = zip(true_pictures, made.pictures(middle), strict=False)  # without a depth, the video alone
         tiles = [
             pictures.crop_foreground(true.foreground, config.size)[..., :3],
             true.background[..., :3],
             true.poses[middle],
-            true.frames[middle],
-            made.video[middle],
-            colormap.encode(true.depth[middle], config.colormap),
-            made.depth_rgb[middle],
+            *itertools.chain.from_iterable(pairs),
         ]
-        return np.concatenate(tiles, axis=1), float(np.square(made.depth - true.depth).mean())
+        return np.concatenate(tiles, axis=1), made.depth_mse(true.depth)
 
 
 def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -18,15 +18,18 @@ from typing import Any, Literal
 import numpy as np
 
 from idol_model import provenance
-from idol_model.pipeline import POLARITY, IdolOutput, IdolPipeline
-from idol_model.recipe import Recipe
-from idol_prep.video import write_ffv1, write_mp4
+from idol_model.outputs import POLARITY, VideoOutput
+from idol_model.pipeline import IdolPipeline
+from idol_model.recipe import DataConfig, Recipe
+from idol_prep.video import Layout, write_ffv1, write_mp4
 
 FORMAT, VERSION = "idol-sample", 1
 RECORD = "sample.json"
 _TEMPORARY = ".writing-"
 _WAITING = 16
 """Frames that may wait for an encoder."""
+_LOSSLESS: dict[str, Layout] = {"frames.mkv": "rgb", "depth.mkv": "gray16"}
+"""Tracks that get measured; the others are previews."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,39 +77,36 @@ class SampleWriter:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir()
-        fps = self.info.fps
-        self._tracks = {
-            "video": _Track(lambda frames: write_ffv1(self.path / "frames.mkv", frames, "rgb", fps)),
-            "depth": _Track(lambda frames: write_ffv1(self.path / "depth.mkv", frames, "gray16", fps)),
-            "video_preview": _Track(lambda frames: write_mp4(self.path / "video.mp4", frames, fps)),
-            "depth_preview": _Track(lambda frames: write_mp4(self.path / "depth.mp4", frames, fps)),
-        }
         return self
 
-    def append(self, piece: IdolOutput) -> None:
-        """The next frames."""
-        depth_codes = np.rint(piece.depth * 65535).astype(np.uint16)
-        tracks = {"video": piece.video, "depth": depth_codes}
-        tracks |= {"video_preview": piece.video, "depth_preview": piece.depth_rgb}
-        for name, frames in tracks.items():
-            self._tracks[name].put(frames)
+    def append(self, piece: VideoOutput) -> None:
+        """The next frames; every piece has the same tracks."""
+        for name, frames in piece.tracks.items():
+            self._track(name).put(frames)
         self.frames += len(piece.video)
         _, *self._size, _ = piece.video.shape
 
     def finish(self, timings: dict[str, float], then: Callable[[Path], object] = lambda folder: None) -> dict[str, Any]:
         """Close all files, write the record, call ``then`` on the folder (for exports), and make it visible.
 
-        Returns the record.
+        Returns the record. Raises ValueError if no frames came.
         """
+        if self.frames == 0:
+            raise ValueError(f"{self.folder}: no frames to write")
         for track in self._tracks.values():
             track.close()
-        for name in ("video.mp4", "depth.mp4"):
-            provenance.label_mp4(self.path / name)
+        for path in self.path.glob("*.mp4"):
+            provenance.label_mp4(path)
         record = sample_record(self.info, self.frames, self._size, timings)
         (self.path / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         then(self.path)
         _replace(self.path, self.folder)
         return record
+
+    def _track(self, name: str) -> "_Track":
+        if name not in self._tracks:
+            self._tracks[name] = _Track(_writer(self.path / name, self.info.fps))
+        return self._tracks[name]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -115,6 +115,14 @@ class SampleWriter:
             track.abandon()
         shutil.rmtree(self.path, ignore_errors=True)
         return False
+
+
+def _writer(path: Path, fps: float) -> Callable[[Iterator[np.ndarray]], object]:
+    """What writes the track of that name."""
+    layout = _LOSSLESS.get(path.name)
+    if layout is None:
+        return lambda frames: write_mp4(path, frames, fps)
+    return lambda frames: write_ffv1(path, frames, layout, fps)
 
 
 def sample_record(info: SampleInfo, frames: int, size: list[int], timings: dict[str, float]) -> dict[str, Any]:
@@ -134,13 +142,17 @@ def sample_record(info: SampleInfo, frames: int, size: list[int], timings: dict[
         "recipe": info.recipe.name,
         "checkpoint": info.checkpoint,
         "colormap": data.colormap,
-        "depth": {
-            "polarity": POLARITY[data.colormap],
-            "person": list(data.person_depth),
-            "background": data.background_depth,
-        },
+        "depth": _depth_record(data) if info.recipe.makes_depth else None,
         "timings": timings,
         "provenance": provenance.record(),
+    }
+
+
+def _depth_record(data: DataConfig) -> dict[str, Any]:
+    return {
+        "polarity": POLARITY[data.colormap],
+        "person": list(data.person_depth),
+        "background": data.background_depth,
     }
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from idol_model import IdolPipeline
 from idol_model.checkpoint import shipped
 from idol_model.data import ClipInputs, clip_inputs
+from idol_model.outputs import IdolOutput
 from idol_model.pictures import crop_foreground
-from idol_model.pipeline import IdolOutput
 from idol_model.render.bands import Band, draw
 from idol_prep.schema import Dataset
 from idol_prep.sources import synthetic

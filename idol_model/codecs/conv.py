@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -63,10 +64,12 @@ class ConvCodec(ModelMixin, ConfigMixin, PerModality):
         """The codec of a configuration, freshly initialised."""
         return cls(to_dict(config))
 
+    @apply_forward_hook
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """Pictures in [-1, 1] to latents of zero mean and unit variance."""
         return (self.encoder(x_NCHW) - self.shift) / self.scale
 
+    @apply_forward_hook
     def decode(self, z_NCHW: Tensor) -> Tensor:
         """Latents to pictures, about [-1, 1]."""
         return self.decoder(z_NCHW * self.scale + self.shift)

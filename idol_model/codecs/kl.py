@@ -8,6 +8,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
 from idol_model.codecs.modalities import Joint, PerModality
@@ -72,10 +73,12 @@ class _Kl(ModelMixin, ConfigMixin):
         """The codec of a configuration, freshly initialised."""
         return cast(Any, cls)(to_dict(config))
 
+    @apply_forward_hook
     def encode(self, x_NCHW: Tensor) -> Tensor:
         """Pictures in [-1, 1] to scaled latents."""
         return self.vae.encode(x_NCHW).latent_dist.mean * self.sizes.scaling
 
+    @apply_forward_hook
     def decode(self, z_NCHW: Tensor) -> Tensor:
         """Scaled latents to pictures, about [-1, 1]."""
         return self.vae.decode(z_NCHW / self.sizes.scaling).sample

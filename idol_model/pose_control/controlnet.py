@@ -10,6 +10,7 @@ from typing import Any, Literal
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.controlnets.controlnet import ControlNetConditioningEmbedding
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from idol_model.config import from_dict, to_dict
@@ -53,6 +54,7 @@ class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
         """The network of a configuration, freshly initialised."""
         return cls(to_dict(config))
 
+    @apply_forward_hook
     def prepare(self, pose_BLCHW: Tensor) -> Tensor:
         """Pose pictures in [0, 1] to features at latent size, the same for all steps.
 

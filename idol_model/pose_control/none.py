@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
 from idol_model.unet.control import NO_CONTROL, Control
@@ -32,6 +33,7 @@ class NoPose(ModelMixin, ConfigMixin):
         del config
         return cls()
 
+    @apply_forward_hook
     def prepare(self, pose_BLCHW: Tensor) -> Tensor:
         """The pose as it is; nobody reads it."""
         return pose_BLCHW

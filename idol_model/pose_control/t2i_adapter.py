@@ -10,6 +10,7 @@ from typing import Any, Literal
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.adapter import FullAdapter
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
 from idol_model.config import from_dict, to_dict
@@ -45,6 +46,7 @@ class PoseAdapter(ModelMixin, ConfigMixin):
         """The adapter of a configuration, freshly initialised."""
         return cls(to_dict(config))
 
+    @apply_forward_hook
     def prepare(self, pose_BLCHW: Tensor) -> tuple[Tensor, ...]:
         """Pose pictures in [0, 1] to the features of each stage, [B*L, C, h, w]; all the adapter's work."""
         return tuple(self.adapter(pose_BLCHW.flatten(0, 1)))

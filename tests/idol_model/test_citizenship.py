@@ -1,18 +1,24 @@
 """Pipelines behave as diffusers users expect: saving, schedulers, slicing, attention processors, LoRA."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from peft import LoraConfig
 from tiny_generation import background, drawn_poses, person
 from tiny_recipes import SIDE, tiny
+from torch import nn
 
 from idol_model import IdolModel, IdolPipeline, recipes
-from idol_model.pipeline import IdolOutput
+from idol_model.outputs import IdolOutput, VideoOutput
+from idol_model.samples import SampleInfo, SampleWriter
+from idol_prep.video import read_ffv1
 
 WITH_DEPTH = [name for name in recipes.names() if recipes.get(name).makes_depth]
 
@@ -49,6 +55,23 @@ def test_every_recipe_s_pipeline_survives_saving(name: str, tmp_path: Path) -> N
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
+def test_a_recipe_without_depth_gives_its_video_alone(tmp_path: Path) -> None:
+    pipe = pipeline("video-only")
+    given = {"foreground": person(), "background": background(), "poses": drawn_poses(3, SIDE, SIDE)}
+    with pytest.raises(ValueError, match=r"recipe video-only: makes no depth.*pieces"):
+        pipe(**given, num_inference_steps=2)
+    (piece,) = pipe.pieces(**given, num_inference_steps=2)
+    assert type(piece) is VideoOutput
+    assert piece.video.shape == (3, SIDE, SIDE, 3)
+    info = SampleInfo.of(pipe, {"path": "p", "sha256": "0"}, id="dance", fps=24.0)
+    with SampleWriter(tmp_path / "dance", info) as writer:
+        writer.append(piece)
+        record = writer.finish({"seconds": 1.0})
+    assert record["depth"] is None
+    assert {file.name for file in (tmp_path / "dance").iterdir()} == {"frames.mkv", "video.mp4", "sample.json"}
+    assert np.array_equal(read_ffv1(tmp_path / "dance" / "frames.mkv"), piece.video)
+
+
 @pytest.mark.parametrize("name", WITH_DEPTH)
 def test_every_recipe_with_depth_generates(name: str) -> None:
     out = made(pipeline(name))
@@ -68,6 +91,36 @@ def test_any_scheduler_of_diffusers_takes_the_place_of_ours(kind: type) -> None:
     first, again = made(pipe, seed=3), made(pipe, seed=3)
     assert np.array_equal(first.video, again.video)
     assert first.video.std() > 0
+
+
+class Turn(ModelHook):
+    """What model offload hooks into: a part works only while it is its turn, as if its weights lay elsewhere."""
+
+    def __init__(self, name: str, turns: list[str]) -> None:
+        self.name, self.turns = name, turns
+
+    def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[tuple, dict]:
+        self.turns.append(self.name)
+        return args, kwargs
+
+
+@pytest.mark.parametrize("name", ["debug", "idol", "ldm3d", "t2i-adapter"])
+def test_no_part_works_before_offloading_has_brought_it(name: str) -> None:
+    pipe, turns = pipeline(name), []
+    for part in ("unet", "pose_control", "codec", "foreground"):
+        whole = getattr(pipe, part)
+        add_hook_to_module(whole, Turn(part, turns))
+        for leaf in whole.modules():
+            if not list(leaf.children()):
+                leaf.register_forward_pre_hook(partial(_its_turn, part, turns))
+    made(pipe)
+    assert turns[0] == "foreground"
+    assert turns[-1] == "codec"
+
+
+def _its_turn(part: str, turns: list[str], leaf: nn.Module, args: object) -> None:
+    # The pose network is outside the sequence: once brought, it stays.
+    assert turns[-1] == part or (part == "pose_control" and part in turns), f"{part} works in {turns[-1]}'s turn"
 
 
 def test_sliced_decoding_gives_the_same_pictures() -> None:

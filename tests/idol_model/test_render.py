@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idol_model.pipeline import IdolOutput
+from idol_model.outputs import IdolOutput
 from idol_model.render import export, viewer_html, write_ply
 from idol_model.render.backdrop import backdrop
 from idol_model.render.point_cloud import points

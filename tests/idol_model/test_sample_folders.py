@@ -3,13 +3,14 @@
 import hashlib
 import json
 import threading
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from tiny_generation import SIZE, background, drawn_poses, person, recipe, shared
 
 from idol_model import samples
-from idol_model.pipeline import IdolOutput
+from idol_model.outputs import IdolOutput
 from idol_model.samples import SampleInfo, SampleWriter
 from idol_prep.video import read_ffv1, read_video
 
@@ -27,7 +28,7 @@ def output(frames: int = 11) -> IdolOutput:
 def write(folder, out: IdolOutput, pieces: int = 3):
     with SampleWriter(folder, info()) as writer:
         for part in np.array_split(np.arange(len(out.video)), pieces):
-            writer.append(IdolOutput(**{name: getattr(out, name)[part] for name in IdolOutput.__slots__}))
+            writer.append(replace(out, **{field.name: getattr(out, field.name)[part] for field in fields(out)}))
         return writer.finish({"seconds": 1.5})
 
 
