@@ -191,7 +191,7 @@ def _fill_clip(arrays: dict[str, np.memmap], position: int, rows: slice, source:
     arrays["foregrounds"][position] = pictures.crop_foreground(foreground, look.input_size)
     plates = pictures.background_tensor(np.stack(backgrounds)).to(_device(source.model))
     with torch.no_grad():
-        arrays["backgrounds"][position] = source.model.codec.encode_background(plates).float().cpu().numpy()
+        arrays["backgrounds"][position] = source.model.codec.encode_picture(plates).float().cpu().numpy()
 
 
 @torch.no_grad()

@@ -6,9 +6,10 @@ compared with the network that the recipe describes, by the headers of the files
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import diffusers
 import torch
 from safetensors import SafetensorError, safe_open
 
@@ -83,6 +84,16 @@ def _check_index(folder: Path) -> None:
     absent = [name for name in (*NETWORKS, "scheduler") if name not in index or not (folder / name).is_dir()]
     if absent:
         raise CheckpointError(f"{folder}: incomplete, without {', '.join(absent)}; copy or save the checkpoint again")
+    _check_scheduler(folder, index["scheduler"])
+
+
+def _check_scheduler(folder: Path, named: Sequence[str]) -> None:
+    library, name = named
+    if library == "diffusers" and not hasattr(diffusers, name):
+        raise CheckpointError(
+            f"{folder / INDEX}: scheduler {name}: diffusers {diffusers.__version__} has none of that name; "
+            "write one it has, as DDIMScheduler"
+        )
 
 
 def _read_json(path: Path) -> Mapping:

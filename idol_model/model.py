@@ -44,7 +44,7 @@ class IdolModel(nn.Module):
         return LatentBatch(
             ids=batch.ids,
             z_SBLCHW=self.codec.encode_clips(pictures_MBLCHW, self.streams),
-            background_BCHW=self.codec.encode_background(batch.background_BCHW),
+            background_BCHW=self.codec.encode_picture(batch.background_BCHW),
             pose_BLCHW=batch.pose_BLCHW,
             foreground_BCHW=batch.foreground_BCHW,
         )
@@ -64,7 +64,7 @@ class IdolModel(nn.Module):
         taps: Taps = NO_TAPS,
     ) -> Tensor:
         """One denoising call from pose pictures; samplers that call it many times prepare the pose once instead."""
-        hint = self.pose_control.prepare(pose_BLCHW)
+        hint = self.pose_control.prepare(self.pose_control.read(pose_BLCHW, self.codec))
         control = self.pose_control(z_SBLCHW, t_B, tokens_BTD, background_BCHW, hint)
         return self.unet(z_SBLCHW, t_B, tokens_BTD, background_BCHW, control, taps)
 

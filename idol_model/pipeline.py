@@ -193,7 +193,7 @@ class IdolPipeline(DiffusionPipeline):
         conditions = sampling.Conditions(
             tokens=request.tokens,
             background_BCHW=request.background_BCHW,
-            pose_BLCHW=self._sent(poses_LCHW[None]),
+            pose_BLCHW=self.pose_control.read(self._sent(poses_LCHW[None]), self.codec),
         )
         denoiser = sampling.Denoiser(self.unet, self.pose_control, conditions, request.guidance)
         shape_SCHW = (self.recipe.unet.streams, *request.background_BCHW.shape[1:])
@@ -212,7 +212,7 @@ class IdolPipeline(DiffusionPipeline):
         person_BCHW = self._sent(pictures.foreground_tensor(person_SS4, self.foreground)[None])
         plate_SS4 = pictures.resize_background(background_HW4, self.size)
         plate_BCHW = self._sent(pictures.background_tensor(plate_SS4)[None])
-        return sampling.Tokens.of(self.foreground, person_BCHW), self.codec.encode_background(plate_BCHW)
+        return sampling.Tokens.of(self.foreground, person_BCHW), self.codec.encode_picture(plate_BCHW)
 
     def _pose(self, pose_HW3: NDArray[np.uint8]) -> Tensor:
         pose = np.asarray(pose_HW3)

@@ -48,7 +48,7 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What the denoising of one window is told. The background is a latent, the pose a picture in [0, 1]."""
+    """What the denoising of one window is told. The background is a latent, the pose what the network reads of it."""
 
     tokens: Tokens
     background_BCHW: Tensor

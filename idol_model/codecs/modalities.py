@@ -31,8 +31,8 @@ class PerModality:
         """Latent streams to as many modalities' pictures."""
         return self.decode(z_SBLCHW.flatten(0, 2)).unflatten(0, z_SBLCHW.shape[:3])
 
-    def encode_background(self: Coder, x_BCHW: Tensor) -> Tensor:
-        """Background pictures [B, 3, H, W] to latents."""
+    def encode_picture(self: Coder, x_BCHW: Tensor) -> Tensor:
+        """Pictures that are no clip's, [B, 3, H, W], to latents: backgrounds, drawn poses."""
         return self.encode(x_BCHW)
 
     @staticmethod
@@ -56,8 +56,8 @@ class Joint:
         both_NCHW = self.decode(z_SBLCHW.flatten(0, 2))
         return torch.stack(both_NCHW.chunk(2, dim=1)).unflatten(1, z_SBLCHW.shape[1:3])
 
-    def encode_background(self: Coder, x_BCHW: Tensor) -> Tensor:
-        """Background pictures [B, 3, H, W] to latents; a background has no depth, mid grey stands for it."""
+    def encode_picture(self: Coder, x_BCHW: Tensor) -> Tensor:
+        """Backgrounds or drawn poses [B, 3, H, W] to latents; they have no depth, mid grey stands for it."""
         return self.encode(torch.cat([x_BCHW, torch.zeros_like(x_BCHW)], dim=1))
 
     @staticmethod

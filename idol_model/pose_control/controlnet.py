@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.controlnets.controlnet import ControlNetConditioningEmbedding
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from idol_model.config import from_dict, to_dict
+from idol_model.pose_control.hints import HINTS, HintKind, LatentHint, PictureEncoder, PixelHint
 from idol_model.unet.background import BACKGROUND, BackgroundKind
 from idol_model.unet.control import Control
 from idol_model.unet.coupling import NoCoupling
@@ -24,10 +24,13 @@ from idol_model.unet.signal import Signal, fold, over_frames, over_streams
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControlNetConfig(EncoderConfig):
-    """The encoder's sizes and the widths of the stack that reads the pose picture."""
+    """The encoder's sizes, and how pose and background enter."""
 
     kind: Literal["controlnet"] = "controlnet"
+    hint: HintKind = "pixels"
+    """What is read of the rendered pose."""
     hint_widths: tuple[int, ...] = (16, 32, 96, 256)
+    """Of the stack that reads pixels."""
     background: BackgroundKind = "none"
     """Whether the pose network sees the background too; the paper adds it to the U-Net's input."""
 
@@ -41,22 +44,24 @@ class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
         self.sizes = from_dict(ControlNetConfig, sizes)
         own = self.sizes
         build_encoder(self, own, NoCoupling)
-        self.controlnet_cond_embedding = ControlNetConditioningEmbedding(
-            own.widths[0], block_out_channels=own.hint_widths
-        )
+        self.controlnet_cond_embedding = HINTS[own.hint].layer(own.in_channels, own.widths[0], own.hint_widths)
         self.conv_background = BACKGROUND[own.background](own.in_channels, own.widths[0])
         self.controlnet_down_blocks = nn.ModuleList(_zero_convolution(width) for width in _skip_widths(own))
         self.controlnet_mid_block = _zero_convolution(own.widths[-1])
-        SHARING[own.sharing](self, own.streams, read_alike=(ControlNetConditioningEmbedding,))
+        SHARING[own.sharing](self, own.streams, read_alike=(PixelHint, LatentHint))
 
     @classmethod
     def of(cls, config: ControlNetConfig) -> "PoseControlNet":
         """The network of a configuration, freshly initialised."""
         return cls(to_dict(config))
 
+    def read(self, pose_BLCHW: Tensor, codec: PictureEncoder) -> Tensor:
+        """What `prepare` wants of the pose pictures in [0, 1]: them, or their latents."""
+        return HINTS[self.sizes.hint].read(pose_BLCHW, codec)
+
     @apply_forward_hook
     def prepare(self, pose_BLCHW: Tensor) -> Tensor:
-        """Pose pictures in [0, 1] to features at latent size, the same for all steps.
+        """What `read` returned to features at latent size, the same for all steps.
 
         [1, B, L, C, h, w], read by all streams alike; [S, ...] where each has its own network.
         """

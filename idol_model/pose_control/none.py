@@ -9,6 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
+from idol_model.pose_control.hints import ReadsPixels
 from idol_model.unet.control import NO_CONTROL, Control
 
 
@@ -19,7 +20,7 @@ class NoPoseConfig:
     kind: Literal["none"] = "none"
 
 
-class NoPose(ModelMixin, ConfigMixin):
+class NoPose(ModelMixin, ConfigMixin, ReadsPixels):
     """Adds nothing to the U-Net."""
 
     @register_to_config

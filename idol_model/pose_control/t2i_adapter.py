@@ -14,6 +14,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
 from idol_model.config import from_dict, to_dict
+from idol_model.pose_control.hints import ReadsPixels
 from idol_model.types import Layout
 from idol_model.unet.control import Control
 from idol_model.unet.signal import over_streams
@@ -31,7 +32,7 @@ class T2IAdapterConfig:
     """How many pixels a latent is wide."""
 
 
-class PoseAdapter(ModelMixin, ConfigMixin):
+class PoseAdapter(ModelMixin, ConfigMixin, ReadsPixels):
     """Parameter names are those of `diffusers.T2IAdapter`; its last convolutions start as they are drawn."""
 
     @register_to_config

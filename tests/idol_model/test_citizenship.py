@@ -32,13 +32,8 @@ def pipeline(name: str) -> IdolPipeline:
 
 
 def made(pipe: IdolPipeline, **settings: object) -> IdolOutput:
-    return pipe(
-        foreground=person(),
-        background=background(),
-        poses=drawn_poses(3, SIDE, SIDE),
-        num_inference_steps=2,
-        **settings,
-    )
+    given = {"foreground": person(), "background": background(), "poses": drawn_poses(3, SIDE, SIDE)}
+    return pipe(**{**given, "num_inference_steps": 2, **settings})
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -121,6 +116,26 @@ def test_no_part_works_before_offloading_has_brought_it(name: str) -> None:
 def _its_turn(part: str, turns: list[str], leaf: nn.Module, args: object) -> None:
     # The pose network is outside the sequence: once brought, it stays.
     assert turns[-1] == part or (part == "pose_control" and part in turns), f"{part} works in {turns[-1]}'s turn"
+
+
+@pytest.mark.parametrize("sharing", ["shared", "separate"])
+def test_the_pose_can_go_through_the_codec(sharing: str, tmp_path: Path) -> None:
+    recipe = tiny("idol").override(
+        ["pose_control.hint=latent", f"pose_control.sharing={sharing}", f"unet.sharing={sharing}"]
+    )
+    torch.manual_seed(8)
+    pipe = IdolPipeline.from_model(IdolModel.from_recipe(recipe).eval(), recipe)
+    pipe.set_progress_bar_config(disable=True)
+    blind = made(pipe)
+    with torch.no_grad():
+        for parameter in (*pipe.pose_control.parameters(), *pipe.unet.parameters()):
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    seen, other = made(pipe), made(pipe, poses=drawn_poses(6, SIDE, SIDE)[3:])
+    assert blind.video.shape == seen.video.shape
+    assert not np.array_equal(seen.video, other.video)
+    pipe.save_pretrained(tmp_path)
+    again = made(IdolPipeline.from_pretrained(tmp_path))
+    assert np.abs(again.video.astype(int) - seen.video).max() <= 1
 
 
 def test_sliced_decoding_gives_the_same_pictures() -> None:

@@ -85,7 +85,7 @@ def test_a_joint_codec_holds_both_modalities_in_one_stream() -> None:
         moved = x_MBLCHW.clone()
         moved[1] += 0.5
         assert not torch.equal(codec.encode_clips(moved, streams=1), z_SBLCHW)
-        assert codec.encode_background(x_MBLCHW[0, :, 0]).shape == (1, 4, 8, 8)
+        assert codec.encode_picture(x_MBLCHW[0, :, 0]).shape == (1, 4, 8, 8)
     with pytest.raises(ValueError, match=r"unet.streams: 2"):
         codec.encode_clips(x_MBLCHW, streams=2)
 

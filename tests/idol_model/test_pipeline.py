@@ -198,6 +198,14 @@ def test_a_checkpoint_that_is_not_there(tmp_path):
         IdolPipeline.from_pretrained(tmp_path / "file")
 
 
+def test_an_unknown_scheduler_is_named_before_anything_is_loaded(tmp_path):
+    shared().save_pretrained(tmp_path)
+    index = tmp_path / "model_index.json"
+    index.write_text(index.read_text().replace("DDIMScheduler", "GuessScheduler"))
+    with pytest.raises(CheckpointError, match=r"scheduler GuessScheduler: diffusers .* has none of that name"):
+        IdolPipeline.from_pretrained(tmp_path)
+
+
 def test_bad_inputs_are_refused():
     pipe = shared()
     with pytest.raises(ValueError, match="transparent everywhere"):
