@@ -1,6 +1,6 @@
 """The denoiser against diffusers' own networks, in one run: seconds per FLOP, and what the second stream costs.
 
-    python benchmarks/denoiser.py [--widths 64 128] [--device cpu] [--channels-last] [--compile] [--json]
+    python benchmarks/denoiser.py [--widths 128 192] [--device cpu] [--channels-last] [--compile] [--json]
 
 Rows of one width are timed in turn, round after round, so that a busy machine slows all of them; the best round counts.
 "ours" is a whole denoising step of the paper's model: both streams, temporal layers, coupling, pose ControlNet.
@@ -150,7 +150,7 @@ def compare(width: int, rounds: int, setting: Setting) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 192])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--channels-last", action="store_true")

@@ -101,6 +101,11 @@ class KlCodec(PerModality, _Kl):
 
     CHANNELS = 3
 
+    @staticmethod
+    def adapted(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Stable Diffusion's weights as they are."""
+        return weights
+
     @register_to_config
     def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
@@ -111,6 +116,11 @@ class JointKlCodec(Joint, _Kl):
     """LDM3D's autoencoder (Tab. 1, row LDM3D): first and last convolution take and give six channels."""
 
     CHANNELS = 6
+
+    @staticmethod
+    def adapted(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Stable Diffusion's weights `inflated`."""
+        return inflated(weights)
 
     @register_to_config
     def __init__(self, sizes: Mapping[str, Any]) -> None:

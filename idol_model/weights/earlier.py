@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from idol_model import loading
 from idol_model.model import IdolModel
 from idol_model.pose_control import NoPose
-from idol_model.weights.fit import Fit, WeightsError, load
+from idol_model.weights.fit import Fit, Part, WeightsError, load
 from idol_model.weights.loaders import ADDED, stable_diffusion
 from idol_model.weights.single_file import load_single_file
 
@@ -55,7 +55,7 @@ def load_earlier(model: IdolModel, folder: Path) -> list[Fit]:
     """
     recipe = loading.check(folder)
     built = IdolModel.from_recipe(recipe)
-    fits = []
+    parts = []
     for part in _NETWORKS:
         theirs, ours = getattr(built, part), getattr(model, part)
         if part == "pose_control" and isinstance(theirs, NoPose):
@@ -68,5 +68,5 @@ def load_earlier(model: IdolModel, folder: Path) -> list[Fit]:
         weights = {}
         for file in sorted((folder / part).glob("*.safetensors")):
             weights |= load_file(file)
-        fits.append(load(ours, weights, (part, str(folder)), ADDED))
-    return fits
+        parts.append(Part(name=part, module=ours, weights=weights, may_stay=ADDED))
+    return load(str(folder), *parts)

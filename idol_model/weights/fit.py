@@ -1,6 +1,6 @@
 """Strict loading: what a file holds must find its place, and what stays as it was initialised must be expected to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -25,25 +25,47 @@ class Fit:
     fresh: tuple[str, ...]
 
 
-def load(module: nn.Module, weights: Mapping[str, Tensor], named: tuple[str, str], may_stay: Iterable[str] = ()) -> Fit:
-    """Fill ``module`` from ``weights``, both streams of a separate network alike.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A network of ours and what is to fill it, both streams of a separate network alike.
 
-    Args:
-        module: a network of ours.
-        weights: by the names of the shared network.
-        named: the part and the source, for messages.
-        may_stay: marks of parameters that the source cannot have; all others must be filled.
+    ``weights`` go by the names of the shared network. ``may_stay`` are marks of parameters that the source cannot have;
+    all others must be filled.
+    """
+
+    name: str
+    module: nn.Module
+    weights: Mapping[str, Tensor]
+    may_stay: tuple[str, ...] = ()
+
+
+def load(source: str, *parts: Part) -> list[Fit]:
+    """Fill all parts from ``source``, or none.
 
     Raises:
         WeightsError: a weight without a place, a place without a weight, or another shape; nothing is changed.
     """
-    own, (part, source) = module.state_dict(), named
-    marks = tuple(may_stay)
+    fillings = [_filling(part, source) for part in parts]
+    for part, filling in zip(parts, fillings, strict=True):
+        part.module.load_state_dict(filling, strict=False)
+    return [
+        Fit(part=part.name, source=source, filled=tuple(filling), fresh=_fresh(part))
+        for part, filling in zip(parts, fillings, strict=True)
+    ]
+
+
+def _fresh(part: Part) -> tuple[str, ...]:
+    """Names of our parameters that the weights do not have."""
+    return tuple(name for name in part.module.state_dict() if shared_name(name) not in part.weights)
+
+
+def _filling(part: Part, source: str) -> dict[str, Tensor]:
+    """The weights by our own names, all of which fit."""
+    own, weights = part.module.state_dict(), part.weights
     theirs = {name: shared_name(name) for name in own}
-    fresh = [name for name in own if theirs[name] not in weights]
     faults = {
         "has no place for": sorted(set(weights) - set(theirs.values())),
-        "gets nothing for": [name for name in fresh if not any(mark in name for mark in marks)],
+        "gets nothing for": [name for name in _fresh(part) if not any(mark in name for mark in part.may_stay)],
         "has another shape for": [
             f"{name} ({tuple(weights[theirs[name]].shape)}, not {tuple(value.shape)})"
             for name, value in own.items()
@@ -53,12 +75,10 @@ def load(module: nn.Module, weights: Mapping[str, Tensor], named: tuple[str, str
     told = [f"{what} {_listed(names)}" for what, names in faults.items() if names]
     if told:
         raise WeightsError(
-            f"{source}: {part} {'; '.join(told)}; nothing was loaded. Set the recipe's sizes to those of the weights, "
-            "or leave this source out of weights"
+            f"{source}: {part.name} {'; '.join(told)}; nothing was loaded. Set the recipe's sizes to those of the "
+            "weights, or leave this source out of weights"
         )
-    filled = {name: weights[source_name] for name, source_name in theirs.items() if source_name in weights}
-    module.load_state_dict(filled, strict=False)
-    return Fit(part=part, source=source, filled=tuple(filled), fresh=tuple(fresh))
+    return {name: weights[source_name] for name, source_name in theirs.items() if source_name in weights}
 
 
 def _listed(names: list[str]) -> str:

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from idol_model import selection
 from idol_model.codecs import JointKlCodec, KlCodec
-from idol_model.codecs.kl import inflated
 from idol_model.foreground import ClipForeground
 from idol_model.model import IdolModel
 from idol_model.pose_control import PoseAdapter, PoseControlNet
-from idol_model.weights.fit import Fit, WeightsError, load
+from idol_model.weights.fit import Fit, Part, WeightsError, load
 
 Loader = Callable[[IdolModel, Path, str], list[Fit]]
 """(model, folder, name of the source) -> what was filled."""
@@ -28,16 +27,20 @@ def stable_diffusion(model: IdolModel, folder: Path, source: str) -> list[Fit]:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet = _read(UNet2DConditionModel, folder, "unet")
-    fits = [load(model.unet, unet, ("unet", source), ADDED)]
-    model.unet.begin_from_input()
-    if isinstance(model.pose_control, PoseControlNet):
-        fits.append(load(model.pose_control, encoder_of(unet), ("pose_control", source), (*ADDED, "controlnet_")))
-    vae = _read(AutoencoderKL, folder, "vae")
-    if isinstance(model.codec, JointKlCodec):
-        vae = inflated(vae)
+    return fill(model, _read(UNet2DConditionModel, folder, "unet"), _read(AutoencoderKL, folder, "vae"), source)
+
+
+def fill(model: IdolModel, unet: Mapping[str, Tensor], vae: Mapping[str, Tensor], source: str) -> list[Fit]:
+    """U-Net, ControlNet encoder and codec from Stable Diffusion's two networks, under diffusers' names."""
     codec = _expected(model.codec, (KlCodec, JointKlCodec), source)
-    return [*fits, load(codec.vae, vae, ("codec", source))]
+    parts = [Part(name="unet", module=model.unet, weights=unet, may_stay=ADDED)]
+    if isinstance(model.pose_control, PoseControlNet):
+        stay = (*ADDED, "controlnet_")
+        parts.append(Part(name="pose_control", module=model.pose_control, weights=encoder_of(unet), may_stay=stay))
+    parts.append(Part(name="codec", module=codec.vae, weights=codec.adapted(vae)))
+    fits = load(source, *parts)
+    model.unet.begin_from_input()
+    return fits
 
 
 def image_variations(model: IdolModel, folder: Path, source: str) -> list[Fit]:
@@ -51,10 +54,12 @@ def clip_vision(model: IdolModel, folder: Path, source: str) -> list[Fit]:
 
     foreground = _expected(model.foreground, (ClipForeground,), source)
     clip = CLIPVisionModelWithProjection.from_pretrained(str(folder))
-    return [
-        load(_tower(foreground.clip), _tower(clip).state_dict(), ("foreground", source)),
-        load(foreground.projection, clip.visual_projection.state_dict(), ("foreground.projection", source)),
-    ]
+    projection = clip.visual_projection.state_dict()
+    return load(
+        source,
+        Part(name="foreground", module=_tower(foreground.clip), weights=_tower(clip).state_dict()),
+        Part(name="foreground.projection", module=foreground.projection, weights=projection),
+    )
 
 
 def controlnet(model: IdolModel, folder: Path, source: str) -> list[Fit]:
@@ -62,7 +67,8 @@ def controlnet(model: IdolModel, folder: Path, source: str) -> list[Fit]:
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     pose_control = _expected(model.pose_control, (PoseControlNet,), source)
-    return [load(pose_control, _read(ControlNetModel, folder), ("pose_control", source), ADDED)]
+    weights = _read(ControlNetModel, folder)
+    return load(source, Part(name="pose_control", module=pose_control, weights=weights, may_stay=ADDED))
 
 
 def t2i_adapter(model: IdolModel, folder: Path, source: str) -> list[Fit]:
@@ -70,7 +76,7 @@ def t2i_adapter(model: IdolModel, folder: Path, source: str) -> list[Fit]:
     from diffusers.models.adapter import T2IAdapter
 
     pose_control = _expected(model.pose_control, (PoseAdapter,), source)
-    return [load(pose_control, _read(T2IAdapter, folder), ("pose_control", source))]
+    return load(source, Part(name="pose_control", module=pose_control, weights=_read(T2IAdapter, folder)))
 
 
 def motion_adapter(model: IdolModel, folder: Path, source: str) -> list[Fit]:
@@ -80,8 +86,8 @@ def motion_adapter(model: IdolModel, folder: Path, source: str) -> list[Fit]:
     names = model.unet.state_dict()
     if not any(selection.MOTION in name for name in names):
         raise WeightsError(f"{source}: the U-Net has no motion modules; set unet.temporal=animatediff")
-    others = [name for name in names if selection.MOTION not in name]
-    return [load(model.unet, _read(MotionAdapter, folder), ("unet", source), others)]
+    others = tuple(name for name in names if selection.MOTION not in name)
+    return load(source, Part(name="unet", module=model.unet, weights=_read(MotionAdapter, folder), may_stay=others))
 
 
 def encoder_of(unet: Mapping[str, Tensor]) -> dict[str, Tensor]:

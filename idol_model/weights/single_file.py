@@ -6,12 +6,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from idol_model.codecs import JointKlCodec, KlCodec
-from idol_model.codecs.kl import inflated
 from idol_model.model import IdolModel
-from idol_model.pose_control import PoseControlNet
-from idol_model.weights.fit import Fit, WeightsError, load
-from idol_model.weights.loaders import ADDED, encoder_of
+from idol_model.weights import loaders
+from idol_model.weights.fit import Fit, WeightsError
 
 _UNET, _VAE = "model.diffusion_model.", "first_stage_model."
 
@@ -45,17 +42,8 @@ def load_single_file(model: IdolModel, file: Path) -> list[Fit]:
     """
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
-    tensors, source = read(file), str(file)
+    tensors = read(file)
     unet = convert_ldm_unet_checkpoint(tensors, {"layers_per_block": model.unet.sizes.depth})
-    fits = [load(model.unet, unet, ("unet", source), ADDED)]
-    model.unet.begin_from_input()
-    if isinstance(model.pose_control, PoseControlNet):
-        fits.append(load(model.pose_control, encoder_of(unet), ("pose_control", source), (*ADDED, "controlnet_")))
-    codec = model.codec
-    if not isinstance(codec, KlCodec | JointKlCodec):
-        raise WeightsError(f"{source}: fills a KlCodec, the recipe has a {type(codec).__name__}")
-    levels = range(len(codec.sizes.widths))
+    levels = range(sum(name.endswith(".downsample.conv.weight") for name in tensors if name.startswith(_VAE)) + 1)
     vae = convert_ldm_vae_checkpoint(tensors, {"down_block_types": levels, "up_block_types": levels})
-    if isinstance(codec, JointKlCodec):
-        vae = inflated(vae)
-    return [*fits, load(codec.vae, vae, ("codec", source))]
+    return loaders.fill(model, unet, vae, str(file))
