@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from cli import _defaults
 from cli._output import Bar, Output
@@ -25,9 +26,20 @@ _ROWS = {
 }
 
 
+class _RecipeOrCommand(TyperGroup):
+    """``idol train RECIPE ...`` is ``idol train run RECIPE ...``: what names no command is a recipe."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args[:1] and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
 def register(app: typer.Typer) -> None:
-    """Add ``idol train``."""
-    app.command("train", help="Train a recipe on prepared data; run again to continue.")(_train)
+    """Add ``idol train [run] | status``."""
+    group = typer.Typer(help="Train a recipe on prepared data; run again to continue.", cls=_RecipeOrCommand)
+    group.command("run", help="Train a recipe; `idol train idol` is short for `idol train run idol`.")(_train)
+    group.command("status", help="How a run stands, from outside.")(_status)
+    app.add_typer(group, name="train")
 
 
 def _train(
@@ -171,3 +183,35 @@ def _note(progress: "Progress") -> str:
     terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
     rate = f"{1 / progress.seconds:.2f} steps/s" if progress.seconds else ""
     return f"{terms}  {rate}".strip()
+
+
+def _status(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
+) -> None:
+    from idol_model.run_status import read_status
+
+    out, found = Output.of(json=as_json), read_status(run)
+    out.table(
+        f"{run}: {found.recipe}, {found.state}",
+        ["stage", "done", "steps", "seconds a step", "left"],
+        [[s.name, s.done, s.steps, _rounded(s.seconds_a_step), _span(s.seconds_left)] for s in found.stages],
+    )
+    out.line("  ".join(f"{name} {value:.4f}" for name, value in found.terms.items()) or "no step is logged yet")
+    out.line(f"newest checkpoint: {found.checkpoint or 'none'}")
+    if found.preview is not None:
+        out.line(f"preview: {found.preview}")
+    stages = [{**dataclasses.asdict(stage), "seconds_left": stage.seconds_left} for stage in found.stages]
+    out.result({**dataclasses.asdict(found), "stages": stages})
+
+
+def _rounded(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.3g}"
+
+
+def _span(seconds: float | None) -> str:
+    """Hours and minutes."""
+    if seconds is None:
+        return "-"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

@@ -27,6 +27,9 @@ from idol_model.recipe import Recipe
 FREE_FIELDS = ("summary", "sampling", "log_every", "save_every")
 """Recipe fields that may change when a run continues: they change what is written or drawn, never the weights."""
 
+LOCK = ".lock"
+"""File in the run folder that a training process holds."""
+
 _PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "safetensors")
 
 
@@ -82,9 +85,9 @@ class RunFolder:
         Raises:
             RunMismatch: another process trains here.
         """
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=1)  # somebody reading the run's status holds it for an instant
         except Timeout:
             raise RunMismatch(
                 f"{self.path}: another process is training here; wait for it, or choose another folder with -o"
@@ -111,11 +114,11 @@ class RunFolder:
         """Drop the lines after a checkpoint: those steps are made again."""
         path = self.path / "log.jsonl"
         if path.exists():
-            kept = [line for line in _whole_lines(path) if (line["stage_index"], line["step"]) <= (stage_index, step)]
+            kept = [line for line in whole_lines(path) if (line["stage_index"], line["step"]) <= (stage_index, step)]
             write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _check(self, recipe: Recipe, data: Mapping[str, str]) -> None:
-        change = first_difference(self._recipe().to_dict(), recipe.to_dict())
+        change = first_difference(self.recipe().to_dict(), recipe.to_dict())
         if change:
             raise RunMismatch(f"{self.path} holds a run of another recipe ({change}); choose another folder with -o")
         data_before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
@@ -126,7 +129,7 @@ class RunFolder:
                 "choose another folder with -o"
             )
 
-    def _recipe(self) -> Recipe:
+    def recipe(self) -> Recipe:
         """The recipe of the run as it stands; fields that are newer than the run have their defaults."""
         try:
             return Recipe.from_dict(json.loads((self.path / "recipe.json").read_text(encoding="utf-8")))
@@ -177,7 +180,7 @@ def _append(path: Path, line: Mapping[str, Any]) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
+def whole_lines(path: Path) -> list[dict[str, Any]]:
     """The log's lines; a last line cut short by a kill is left out."""
     lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1] if line]
