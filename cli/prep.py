@@ -76,7 +76,7 @@ def _tiktok(
         pose=pose,
         depth_polarity=depth_polarity,
         clip_frames=clip_frames,
-        retry_rejects=retry_rejects,
+        retry="all" if retry_rejects else "none",
     )
     _run(out, source, raw, _defaults.prepared("tiktok", output), options, dry_run=dry_run)
 
@@ -112,7 +112,7 @@ def _folder(
         crop=crop,
         pose=pose,
         clip_frames=clip_frames,
-        retry_rejects=retry_rejects,
+        retry="all" if retry_rejects else "none",
     )
     _run(out, source, videos, _defaults.prepared("folder", output), options, dry_run=dry_run)
 

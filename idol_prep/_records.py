@@ -90,6 +90,10 @@ class ClipRecord:
     fps: float
     start_frame: int = 0
     """Number of the clip's first frame in its source."""
+    next_frame: int | None = None
+    """Where the source goes on behind this clip; None where it ends."""
+    lost: str = ""
+    """Why what lies behind this clip could not be read; empty where nothing was lost."""
     frames: int = 0
     height: int = 0
     width: int = 0

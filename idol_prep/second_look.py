@@ -12,7 +12,6 @@ from idol_prep.annotators.protocol import Batch, DepthAnnotator, PoseTrack, Reli
 from idol_prep.crop import CropPlan, Edges, cut_depth, cut_mask, cut_picture, move_points, move_relief
 from idol_prep.first_look import FirstLook
 from idol_prep.pose import Keypoints
-from idol_prep.reading import CHUNK
 from idol_prep.sources import RawFrame
 
 
@@ -50,12 +49,18 @@ class SecondLook:
         Raises ValueError where the source gives another number of frames than at the first look.
         """
         depth.reset()
-        for start, raw in zip(range(0, len(self.frames), CHUNK), lists, strict=True):
+        start = 0
+        for raw in lists:
             part = slice(start, start + len(raw))
+            start = part.stop
+            if start > len(self.frames):
+                break
             for index, frame in zip(range(part.start, part.stop), raw, strict=True):
                 self._cut(index, frame)
             self.depth[part] = depth.depth(self._batch(part, raw))
             yield part
+        if start != len(self.frames):
+            raise ValueError(f"the second reading has {start} frames or more, the first had {len(self.frames)}")
 
     def _cut(self, index: int, frame: RawFrame) -> None:
         box = self.crop.box(index)
