@@ -63,7 +63,7 @@ class Entry:
     def load(self) -> ModuleType:
         from importlib import import_module
 
-        return import_module(self.module if "." in self.module else f"idol_prep.annotators.{self.module}")
+        return import_module(self.module)
 
     def lacks(self, weights: Weights) -> str:
         """Why it cannot run, with what to do; empty where it can."""
@@ -131,29 +131,29 @@ def _entry(kind: Kind, name: str) -> Entry:
 
 ENTRIES: dict[tuple[Kind, str], Entry] = {
     ("pose", "mediapipe"): Entry(
-        module="mediapipe_pose",
+        module="idol_prep.annotators.mediapipe_pose",
         make=lambda module, given: module.MediapipePose(given.engine),
         missing=lambda module: module.missing(),
         engine=lambda module, mask: module.PersonEngine(segmentation=mask),
     ),
     ("mask", "mediapipe"): Entry(
-        module="mediapipe_mask",
+        module="idol_prep.annotators.mediapipe_mask",
         make=lambda module, given: module.MediapipeMask(given.engine),
         missing=lambda module: module.missing(),
         engine=lambda module, mask: module.PersonEngine(segmentation=mask),
     ),
     ("mask", "dataset"): Entry(
-        module="dataset",
+        module="idol_prep.annotators.dataset",
         make=lambda module, given: module.DatasetMask(),
         describe=lambda module: module.DatasetMask.info,
     ),
     ("depth", "dataset"): Entry(
-        module="dataset",
+        module="idol_prep.annotators.dataset",
         make=lambda module, given: module.DatasetDepth(given.polarity),
         describe=lambda module: module.DatasetDepth.info,
     ),
     ("depth", "landmarks"): Entry(
-        module="landmarks",
+        module="idol_prep.annotators.landmarks",
         make=lambda module, given: module.LandmarksDepth(),
         missing=lambda module: module.missing(),
     ),

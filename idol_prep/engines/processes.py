@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import cast
 
 from idol_prep._videos import Job, OneByOne
-from idol_prep.engines.supervisor import Event
+from idol_prep.engines.supervisor import Event, nothing
 from idol_prep.prep_options import Tally
 from idol_prep.sources import RawClip
 
@@ -18,11 +19,14 @@ _GOODBYE_SECONDS = 10.0
 
 
 class ProcessCrew:
-    """N processes, each at the other end of a pipe. A message is a `Tally`, "done", or an error of the whole run."""
+    """N processes, each at the other end of a pipe. A message is a `Tally`, "done", or an error of the whole run.
 
-    def __init__(self, job: Job, workers: int) -> None:
+    ``prepare_worker`` runs in each as it begins, for example to register annotators of one's own.
+    """
+
+    def __init__(self, job: Job, workers: int, prepare_worker: Callable[[], None] = nothing) -> None:
         self.workers = workers
-        self._job = job
+        self._job, self._prepare_worker = job, prepare_worker
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[int, tuple[BaseProcess, Connection]] = {}
 
@@ -50,10 +54,10 @@ class ProcessCrew:
 
     def _start(self) -> tuple[BaseProcess, Connection]:
         here, there = multiprocessing.Pipe()
-        process = self._context.Process(target=_work, args=(self._job, there), name="idol-prep-worker", daemon=True)
+        process = self._context.Process(target=_work, args=(self._job, there, self._prepare_worker), daemon=True)
         process.start()
         there.close()
-        return process, here
+        return process, cast("Connection", here)
 
     def _event(self, worker: int) -> Event:
         process, pipe = self._running[worker]
@@ -69,10 +73,11 @@ class ProcessCrew:
         return Event(worker=worker, done=True) if message == _DONE else Event(worker=worker, tally=message)
 
 
-def _work(job: Job, pipe: Connection) -> None:
+def _work(job: Job, pipe: Connection, prepare_worker: Callable[[], None]) -> None:
     """A worker's life: videos until the pipe is closed."""
     maker: OneByOne | None = None
     try:
+        prepare_worker()
         maker = OneByOne(job)
         while True:
             maker.run(pipe.recv(), lambda tally: _say(pipe, tally))

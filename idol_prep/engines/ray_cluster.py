@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from idol_prep._videos import Job, OneByOne
-from idol_prep.engines.supervisor import Event
+from idol_prep.engines.supervisor import Event, nothing
 from idol_prep.prep_options import Tally
 from idol_prep.schema import DataError
 from idol_prep.sources import RawClip
@@ -15,8 +15,9 @@ from idol_prep.sources import RawClip
 class RayCrew:
     """N actors. Joins the cluster that ``RAY_ADDRESS`` names, or starts one on this machine for the run."""
 
-    def __init__(self, job: Job, workers: int) -> None:
+    def __init__(self, job: Job, workers: int, prepare_worker: Callable[[], None] = nothing) -> None:
         self.workers = workers
+        self._prepare_worker = prepare_worker
         self._ray = ray = _load()
         self._job = job
         self._ours = not ray.is_initialized()
@@ -30,7 +31,7 @@ class RayCrew:
     def give(self, worker: int, video: RawClip) -> None:
         """Hire an actor where there is none, and hand it the video."""
         if worker not in self._running:
-            self._running[worker] = self._actor.remote(self._job)
+            self._running[worker] = self._actor.remote(self._job, self._prepare_worker)
         self._words[worker] = self._running[worker].run.options(num_returns="streaming").remote(video)
 
     def events(self) -> Sequence[Event]:
@@ -63,7 +64,8 @@ class RayCrew:
 class _RayWorker:
     """Lives on some machine of the cluster with one set of networks."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, prepare_worker: Callable[[], None]) -> None:
+        prepare_worker()
         self._maker = OneByOne(job)
 
     def run(self, video: RawClip) -> Iterator[Tally]:

@@ -47,6 +47,10 @@ class Crew(Protocol):
     def close(self) -> None: ...
 
 
+def nothing() -> None:
+    """What a worker does before it begins, unless there is something to do."""
+
+
 class Supervised:
     """An engine on top of a crew."""
 
