@@ -1,7 +1,7 @@
 """Frames that carry their number, annotators that read it from the pixels alone, and a reader for every track.
 
 A white board stands in a dark room; its 4 x 2 cells are the bits of the frame's number, light or dark. The annotators
-find the board and write the number they read into their track: as scores of joints, as holes in the mask, as depth. So a
+find the board and write the number they read into their track: as scores of joints, holes in the mask, depth. So a
 prepared clip tells for each track which source frame it belongs to, whatever was cut, turned, scaled or thinned.
 """
 

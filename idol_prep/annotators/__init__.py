@@ -136,6 +136,12 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         missing=lambda module: module.missing(),
         engine=lambda module, mask: module.PersonEngine(segmentation=mask),
     ),
+    ("pose", "openpose"): Entry(
+        module="idol_prep.annotators.openpose",
+        make=lambda module, given: module.OpenPose(given),
+        missing=lambda module: module.missing(),
+        weights=("openpose",),
+    ),
     ("mask", "mediapipe"): Entry(
         module="idol_prep.annotators.mediapipe_mask",
         make=lambda module, given: module.MediapipeMask(given.engine),

@@ -31,7 +31,7 @@ class RayCrew:
     def give(self, worker: int, video: RawClip) -> None:
         """Hire an actor where there is none, and hand it the video."""
         if worker not in self._running:
-            self._running[worker] = self._actor.remote(self._job, self._prepare_worker)
+            self._running[worker] = self._hire()
         self._words[worker] = self._running[worker].run.options(num_returns="streaming").remote(video)
 
     def events(self) -> Sequence[Event]:
@@ -46,6 +46,16 @@ class RayCrew:
             self._ray.kill(actor)
         if self._ours:
             self._ray.shutdown()
+
+    def _hire(self) -> Any:
+        """A new actor. What keeps it from beginning concerns the whole run."""
+        actor = self._actor.remote(self._job, self._prepare_worker)
+        try:
+            self._ray.get(actor.__ray_ready__.remote())
+        except self._ray.exceptions.RayActorError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise DataError(f"a Ray worker cannot begin: {last}") from error
+        return actor
 
     def _event(self, worker: int) -> Event:
         try:
@@ -72,7 +82,8 @@ class _RayWorker:
         """The whole video; yields what was done, clip by clip."""
         told: list[Tally] = []
         self._maker.run(video, told.append)
-        yield from told
+        for tally in told:  # not `yield from`: Ray sends into what it iterates
+            yield tally
 
 
 def _load() -> Any:
