@@ -2,8 +2,8 @@
 
     python benchmarks/openpose_assembly.py [--people 1] [--rounds 5] [--json]
 
-The network is left out on both sides: the reference runs with the maps in its place. One thread each. The figure of merit
-is the reference's time over ours, the median of the rounds; goal 20 at 512 x 512.
+The network is left out on both sides: the reference runs with the maps in its place. One thread each. The figure of
+merit is the reference's time over ours, the median of the rounds; goal 20 at 512 x 512.
 """
 
 from __future__ import annotations

@@ -142,6 +142,12 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         missing=lambda module: module.missing(),
         weights=("openpose",),
     ),
+    ("pose", "dwpose"): Entry(
+        module="idol_prep.annotators.dwpose",
+        make=lambda module, given: module.DWPose(given),
+        missing=lambda module: module.missing(),
+        weights=("yolox", "dwpose"),
+    ),
     ("mask", "mediapipe"): Entry(
         module="idol_prep.annotators.mediapipe_mask",
         make=lambda module, given: module.MediapipeMask(given.engine),

@@ -2,8 +2,8 @@
 
 Between the network's maps (one cell for 8 of its pixels) and the frame, OpenPose's reference enlarges twice, cuts off
 padding, and smooths. All of that is linear and acts on rows and columns apart, so a map M at the size of the frame is
-A M B' with two narrow matrices, made once for each size. Values are then taken where they are needed: on a coarse grid to
-find peaks, in a window around each to place them to the pixel, and along limbs.
+A M B' with two narrow matrices, made once for each size. Values are then taken where they are needed: on a coarse grid
+to find peaks, in a window around each to place them to the pixel, and along limbs.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def _resized(columns: NDArray, length: int) -> NDArray[np.float64]:
     import cv2
 
     method = cv2.INTER_AREA if length < len(columns) else cv2.INTER_LANCZOS4
-    return cv2.resize(np.asarray(columns, np.float64), (columns.shape[1], length), interpolation=method)
+    resized = cv2.resize(np.asarray(columns, np.float64), (columns.shape[1], length), interpolation=method)
+    return np.asarray(resized, np.float64)
 
 
 def _values(maps: NDArray[np.float32], down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.float32]:

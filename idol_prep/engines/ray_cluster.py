@@ -82,7 +82,7 @@ class _RayWorker:
         """The whole video; yields what was done, clip by clip."""
         told: list[Tally] = []
         self._maker.run(video, told.append)
-        for tally in told:  # not `yield from`: Ray sends into what it iterates
+        for tally in told:  # noqa: UP028 - Ray sends into what it iterates
             yield tally
 
 
