@@ -109,6 +109,50 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, words, com
     assert complaint in line
 
 
+@needs_mediapipe
+def test_verify_finds_what_is_wrong(tmp_path):
+    for name in "ab":
+        write_dancer_video(tmp_path / "raw" / f"{name}.mp4")
+    out = tmp_path / "out"
+    assert idol("prep", "folder", tmp_path / "raw", "-o", out, "--size", 64).exit_code == 0
+    good = idol("prep", "verify", out, "--json")
+    assert (good.exit_code, json.loads(good.stdout)["problems"]) == (0, [])
+    assert json.loads(good.stdout)["frames"] == 24
+    track = out / "clips" / "b" / "mask.mkv"
+    track.write_bytes(track.read_bytes()[:-7])
+    (out / "clips" / "c").mkdir()
+    bad = idol("prep", "verify", out, "--json")
+    assert bad.exit_code == 1
+    problems = {one["clip"]: one["problem"] for one in json.loads(bad.stdout)["problems"]}
+    assert "c: a clip that the manifest does not list" in problems[""]
+    assert "mask.mkv: is missing or changed" in problems["b"]
+
+
+def test_the_commercial_policy_refuses_what_is_not_free(tmp_path):
+    write_sequence(tmp_path / "00001")
+    words = ("prep", "tiktok", tmp_path, "-o", tmp_path / "out", "--license-policy", "commercial")
+    done = idol(*words, "--pose", "openpose")
+    assert done.exit_code == 2
+    assert "pose annotator 'openpose' is not for commercial use (CMU" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@needs_mediapipe
+def test_limits_reject_with_the_reason(tmp_path):
+    write_dancer_video(tmp_path / "a.mp4")
+    words = ("prep", "folder", tmp_path / "a.mp4", "-o", tmp_path / "out", "--limit")
+    done = idol(*words, "min_resolution=4")
+    assert done.exit_code == 2
+    assert "resolution: 0.4" in done.stderr
+    assert "at least 4 is wanted" in done.stderr
+    assert "no such limit" in idol(*words, "blur=1").stderr
+
+
+def test_errors_of_a_source_come_as_json_too(tmp_path):
+    done = idol("prep", "tiktok", tmp_path / "absent", "--json")
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
 def test_help_is_light():
     code = (
         "import sys; from typer.testing import CliRunner; from cli.main import build_app;"
