@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import _defaults, _prep_annotators, _prep_check
+from cli import _defaults, _prep_annotators, _prep_check, _prep_convert
 from cli._output import Output
 from cli._prep_options import Wanted, shared_options
 from cli._prep_run import prepare_source, report_counts
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     prep.command("synthetic", help="Procedural dancers with exact pose, mask and depth.")(_synthetic)
     _prep_check.register(prep)
     _prep_annotators.register(prep)
+    _prep_convert.register(prep)
     app.add_typer(prep, name="prep")
 
 
@@ -36,7 +37,7 @@ def _tiktok(
 ) -> None:
     from idol_prep.sources.tiktok import TikTokSource
 
-    prepare_source(TikTokSource.open(raw, split=split), raw, wanted)
+    prepare_source(TikTokSource.open(raw, split=split, densepose=wanted.depth == "hdnet"), raw, wanted)
 
 
 @shared_options

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep.annotators.protocol import Batch, DepthAnnotator, PoseTrack, Relief
-from idol_prep.crop import CropPlan, Edges, cut_depth, cut_mask, cut_picture, move_points, move_relief
+from idol_prep.crop import CropPlan, Edges, cut_depth, cut_labels, cut_mask, cut_picture, move_points, move_relief
 from idol_prep.first_look import FirstLook
 from idol_prep.pose import Keypoints
 from idol_prep.sources import RawFrame
@@ -74,19 +74,25 @@ class SecondLook:
             keypoints=self.pose.keypoints.window(part.start, part.stop),
             relief=Relief(xy=relief.xy[part], z=relief.z[part]) if relief else None,
         )
-        shipped = self._shipped_depth(part, raw)
+        shipped = {track: self._shipped(track, part, raw) for track in _CUTTERS if _all_ship(track, raw)}
         return Batch(frames=self.frames[part], shipped=shipped, pose=track, mask=self.mask[part])
 
-    def _shipped_depth(self, part: slice, raw: list[RawFrame]) -> dict[str, NDArray]:
-        if not all("depth" in frame.shipped for frame in raw):
-            return {}
-        boxes = [self.crop.box(index) for index in range(part.start, part.stop)]
-        cut = [
-            cut_depth(depth, _scaled(box, frame.rgb.shape, depth.shape), self.crop.size)
-            for box, frame in zip(boxes, raw, strict=True)
-            for depth in (frame.shipped["depth"],)
-        ]
-        return {"depth": np.stack(cut)}
+    def _shipped(self, track: str, part: slice, raw: list[RawFrame]) -> NDArray:
+        """A track that the source brings, cut along the boxes."""
+        cut = []
+        for index, frame in zip(range(part.start, part.stop), raw, strict=True):
+            whole = frame.shipped[track]
+            box = _scaled(self.crop.box(index), frame.rgb.shape, whole.shape)
+            cut.append(_CUTTERS[track](whole, box, self.crop.size))
+        return np.stack(cut)
+
+
+_CUTTERS = {"depth": cut_depth, "densepose": cut_labels}
+"""Tracks of the source that depth annotators may ask for, and how each is resampled."""
+
+
+def _all_ship(track: str, raw: list[RawFrame]) -> bool:
+    return all(track in frame.shipped for frame in raw)
 
 
 def cropped_pose(pose: PoseTrack, crop: CropPlan) -> PoseTrack:

@@ -164,6 +164,11 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         make=lambda module, given: module.DatasetDepth(given.polarity),
         describe=lambda module: module.DatasetDepth.info,
     ),
+    ("depth", "hdnet"): Entry(
+        module="idol_prep.annotators.hdnet",
+        make=lambda module, given: module.HDNetDepth(given),
+        weights=("hdnet",),
+    ),
     ("depth", "landmarks"): Entry(
         module="idol_prep.annotators.landmarks",
         make=lambda module, given: module.LandmarksDepth(),
