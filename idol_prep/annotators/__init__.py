@@ -159,6 +159,17 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         make=lambda module, given: module.DatasetMask(),
         describe=lambda module: module.DatasetMask.info,
     ),
+    ("mask", "grounded_sam"): Entry(
+        module="idol_prep.annotators.grounded_sam",
+        make=lambda module, given: module.make(given),
+        weights=("grounding-dino", "sam"),
+    ),
+    ("mask", "grounded_sam_original"): Entry(
+        module="idol_prep.annotators.grounded_sam_original",
+        make=lambda module, given: module.make(given),
+        missing=lambda module: module.missing(),
+        weights=("groundingdino-original", "bert", "sam-original"),
+    ),
     ("depth", "dataset"): Entry(
         module="idol_prep.annotators.dataset",
         make=lambda module, given: module.DatasetDepth(given.polarity),
@@ -168,6 +179,24 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         module="idol_prep.annotators.hdnet",
         make=lambda module, given: module.HDNetDepth(given),
         weights=("hdnet",),
+    ),
+    ("depth", "midas"): Entry(
+        module="idol_prep.annotators.frame_depth",
+        make=lambda module, given: module.make_dpt(given),
+        describe=lambda module: module.describe_dpt(),
+        weights=("dpt",),
+    ),
+    ("depth", "midas_original"): Entry(
+        module="idol_prep.annotators.midas_original",
+        make=lambda module, given: module.MidasOriginal(given),
+        missing=lambda module: module.missing(),
+        weights=("midas-original",),
+    ),
+    ("depth", "depth_anything"): Entry(
+        module="idol_prep.annotators.frame_depth",
+        make=lambda module, given: module.make_depth_anything(given),
+        describe=lambda module: module.describe_depth_anything(),
+        weights=("depth-anything",),
     ),
     ("depth", "landmarks"): Entry(
         module="idol_prep.annotators.landmarks",

@@ -93,7 +93,7 @@ def test_annotators_are_listed_with_readiness_and_licence():
         (("folder", "text.mp4", "--shard", "half"), "--shard half is no part; write I/N"),
         (("folder", "text.mp4", "--shard", "3/2"), "no shard 3/2"),
         (("folder", "text.mp4", "--size", "100"), "size 100 is not usable"),
-        (("folder", "text.mp4", "--depth", "midas"), "choose from dataset, landmarks"),
+        (("folder", "text.mp4", "--depth", "lidar"), "choose from dataset, hdnet, midas"),
         (("synthetic", "--split", "all"), "unknown split 'all'"),
     ],
 )

@@ -38,8 +38,8 @@ def test_every_annotator_says_who_made_it():
 
 
 def test_unknown_annotator_is_named_with_the_known_ones():
-    with pytest.raises(DataError, match="no depth annotator is named 'midas'; choose from dataset, landmarks"):
-        annotators.create_depth("midas")
+    with pytest.raises(DataError, match="no depth annotator is named 'lidar'; choose from dataset, hdnet, midas"):
+        annotators.create_depth("lidar")
 
 
 @needs_mediapipe
