@@ -15,6 +15,26 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Result as JSON on stdo
 def register(prep: typer.Typer) -> None:
     """Add both to ``idol prep``."""
     prep.command("verify", help="Recount and rehash every clip, and check that its tracks belong together.")(_verify)
+    prep.command("report", help="One page with every clip's overlays and scores, the worst first.")(_report)
+
+
+def _report(
+    data: DataArgument = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Page to write (default: report.html in the dataset).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    out = Output.of(json=as_json)
+    from idol_prep.reporting import write_report
+
+    chosen = _defaults.data(data)
+    page = output or chosen.path / "report.html"
+    _defaults.announce(out, data=chosen, output=page)
+    with out.progress(None, "report") as bar:
+        clips = write_report(chosen.path, page, lambda done, total: bar.update(done, total=total))
+    out.line(f"report: {page}")
+    out.result({"dataset": chosen.path, "report": page, "clips": clips})
 
 
 def _verify(data: DataArgument = None, as_json: JsonOption = False) -> None:

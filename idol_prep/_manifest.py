@@ -109,6 +109,11 @@ class Records(Sequence[ClipRecord]):
             return Records(self._manifest, self._rows[index])
         return self._manifest.record(int(self._rows[index]))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def ids(self) -> list[str]:
         """The clips' ids alone."""
         return self._manifest.column("id")[self._rows].tolist()

@@ -51,6 +51,10 @@ class RejectLog:
         with replaced(self._folder / f"{reject.id}.json") as stream:
             stream.write(_line(reject).encode())
 
+    def is_open(self) -> bool:
+        """Whether something was noted since the list was made."""
+        return self._folder.is_dir()
+
     def read(self) -> dict[str, Reject]:
         """All of them by id. Raises `DataError` for a damaged list."""
         rejects = {}

@@ -19,7 +19,7 @@ from idol_prep._errors import DataError
 from idol_prep._ffv1 import read_ffv1, write_ffv1
 from idol_prep._files import dict_hash, explained, file_hash, locked, write_json
 from idol_prep._leftovers import clear, owned
-from idol_prep._manifest import write_manifest
+from idol_prep._manifest import Manifest, write_manifest
 from idol_prep._reader import Clip, Dataset
 from idol_prep._records import FORMAT_VERSION, ClipRecord, DepthTrack
 from idol_prep._rejects import Reject, RejectLog
@@ -118,6 +118,8 @@ class DatasetWriter:
         Several processes may do so: whoever comes last leaves the whole. Raises `NoClipsError` where there is no clip.
         """
         with explained(self.root), locked(self.root):
+            if self._is_current():
+                return Dataset.open(self.root)
             records = [record for name in self._clip_names() if (record := self.record(name)) is not None]
             rejects = self._rejects.settle(records)
             if not records:
@@ -157,6 +159,19 @@ class DatasetWriter:
         """The folders of clips in order. A folder with its final name is whole."""
         folders = (self.root / names.CLIPS_FOLDER).iterdir()
         return sorted(folder.name for folder in folders if not folder.name.startswith("."))
+
+    def _is_current(self) -> bool:
+        """Whether nothing has changed since the last `finish`: then a run that found everything done need not write."""
+        manifest, document = self.root / names.MANIFEST_FILE, self.root / names.DATASET_FILE
+        if self._rejects.is_open() or not manifest.is_file():
+            return False
+        there = names.read_json(document, "a prepared dataset")
+        written = manifest.stat().st_mtime_ns
+        if there.pop("counts", None) is None or there != self._info or document.stat().st_mtime_ns < written:
+            return False
+        clips = self._clip_names()
+        newest = max((self._folder(name).stat().st_mtime_ns for name in clips), default=written + 1)
+        return newest < written and clips == Manifest(manifest).select(None, {}).ids()
 
     def _measured(self, record: ClipRecord, folder: Path, count: int) -> ClipRecord:
         height, width = read_ffv1(folder / names.FRAMES_FILE, 0, 1).shape[1:3]

@@ -1,8 +1,12 @@
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 from raw_material import without_mediapipe, write_dancer_video, write_empty_video, write_sequence
 from typer.testing import CliRunner
 
@@ -126,6 +130,27 @@ def test_verify_finds_what_is_wrong(tmp_path):
     problems = {one["clip"]: one["problem"] for one in json.loads(bad.stdout)["problems"]}
     assert "c: a clip that the manifest does not list" in problems[""]
     assert "mask.mkv: is missing or changed" in problems["b"]
+
+
+@needs_mediapipe
+def test_report_is_one_page_with_every_clip(tmp_path):
+    for name in ("a", "b<script>"):
+        write_dancer_video(tmp_path / "raw" / f"{name}.mp4")
+    write_empty_video(tmp_path / "raw" / "wall.mp4")
+    out = tmp_path / "out"
+    idol("prep", "folder", tmp_path / "raw", "-o", out, "--size", 64)
+    done = idol("prep", "report", out, "--json")
+    assert json.loads(done.stdout)["clips"] == 2
+    page = (out / "report.html").read_text()
+    (text,) = re.findall(r'id="data">(.*?)</script>', page)
+    data = json.loads(text)
+    assert [clip["id"] for clip in data["clips"]] == ["a", "b-script"]
+    assert data["rejects"][0]["reason"].startswith("no person")
+    assert {"worst", "frames", "mask_flicker", "resolution", "cuts"} <= set(data["scores"])
+    picture = Image.open(io.BytesIO(base64.b64decode(data["clips"][0]["strip"])))
+    assert picture.size == (320, 80)
+    assert "http" not in page
+    assert idol("prep", "verify", out, "--json").exit_code == 0
 
 
 def test_the_commercial_policy_refuses_what_is_not_free(tmp_path):
