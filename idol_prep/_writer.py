@@ -63,9 +63,12 @@ class DatasetWriter:
 
     def record(self, clip_id: str) -> ClipRecord | None:
         """The record of a clip that is written whole, None where there is none. Each is read once."""
-        if clip_id not in self._known and self.has(clip_id):
-            self._known[clip_id] = Clip.open(self._folder(clip_id)).record
-        return self._known.get(clip_id)
+        if clip_id not in self._known:
+            folder = self._folder(clip_id)
+            if not folder.is_dir():
+                return None
+            self._known[clip_id] = Clip.open(folder).record
+        return self._known[clip_id]
 
     def write_clip(
         self,

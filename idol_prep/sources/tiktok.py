@@ -6,6 +6,7 @@ too (read where a depth network asks for it); depth lies beside them where a dep
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class TikTokSequence:
     @cached_property
     def _stamp(self) -> str:
         files = [*self._frames.values(), *(file for track in self._tracks.values() for file in track.values())]
-        return f"{len(files)} files, {sum(file.stat().st_size for file in files)} bytes"
+        return f"{len(files)} files, {sum(os.stat(file).st_size for file in files)} bytes"
 
     def look(self) -> ClipLook:
         """Size by the first frame's header; notes how many numbers are missing. Raises `DataError` if empty."""
@@ -188,8 +189,9 @@ def _numbered(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
     """Files whose name ends in a number, by that number; empty where there is no such folder."""
     if not folder.is_dir():
         return {}
-    files = (file for file in folder.iterdir() if file.suffix.lower() in suffixes)
-    return {number: file for file in files if (number := _number(file.stem)) is not None}
+    stems = ((name, *os.path.splitext(name)) for name in os.listdir(folder))
+    numbered = ((name, _number(stem)) for name, stem, suffix in stems if suffix.lower() in suffixes)
+    return {number: folder / name for name, number in numbered if number is not None}
 
 
 def _number(name: str) -> int | None:
