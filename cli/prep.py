@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import _defaults, _prep_annotators, _prep_check, _prep_convert
+from cli import _defaults, _prep_annotators, _prep_check, _prep_convert, _prep_pack
 from cli._output import Output
 from cli._prep_options import Wanted, shared_options
 from cli._prep_run import prepare_source, report_counts
@@ -19,8 +19,10 @@ def register(app: typer.Typer) -> None:
     prep = typer.Typer(no_args_is_help=True, help="Turn raw material into prepared clips; run again to continue.")
     prep.command("tiktok", help="The TikTok dataset as published.")(_tiktok)
     prep.command("folder", help="Any videos: one file, or a folder with all below it.")(_folder)
+    prep.command("ntu120", help="NTU RGB+D 120, straight from its archives.")(_ntu120)
     prep.command("synthetic", help="Procedural dancers with exact pose, mask and depth.")(_synthetic)
     _prep_check.register(prep)
+    _prep_pack.register(prep)
     _prep_annotators.register(prep)
     _prep_convert.register(prep)
     app.add_typer(prep, name="prep")
@@ -53,6 +55,27 @@ def _folder(
     from idol_prep.sources.folder import FolderSource
 
     prepare_source(FolderSource.open(videos, fps=fps, split_file=split), videos, wanted)
+
+
+@shared_options
+def _ntu120(
+    raw: Annotated[
+        Path, typer.Argument(help="Where nturgbd_rgb_s001.zip and so on lie, skeletons too if you have them.")
+    ],
+    select: Annotated[
+        str, typer.Option(help="idol-like (588/72, people and places apart), all, or a split file.")
+    ] = "idol-like",
+    train: Annotated[int, typer.Option(min=1, help="Training clips of the rule.")] = 588,
+    test: Annotated[int, typer.Option(min=1, help="Test clips of the rule.")] = 72,
+    seed: Annotated[int, typer.Option(help="Of the rule: another seed is another choice.")] = 0,
+    *,
+    wanted: Wanted,
+) -> None:
+    from idol_prep.sources._ntu_names import Selection
+    from idol_prep.sources.ntu120 import NTU120Source
+
+    selection = Selection(train=train, test=test, seed=seed)
+    prepare_source(NTU120Source.open(raw, select=select, selection=selection), raw, wanted)
 
 
 def _synthetic(

@@ -1,4 +1,4 @@
-"""One page about a prepared dataset: every clip with its overlays and scores, the worst first, and what was left out."""
+"""One page about a prepared dataset: every clip with overlays and scores, the worst first, and what was left out."""
 
 from __future__ import annotations
 

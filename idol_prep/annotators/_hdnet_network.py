@@ -1,8 +1,8 @@
 """HDNet (Jafarian and Park, CVPR 2021): surface normals, then depth, of a dressed person; an exact PyTorch port.
 
-Two hourglasses of one shape. What a port must keep, and others lost: batch norm runs on the statistics of the picture at
-hand (training mode, batch 1), which is instance norm, and so a batch gives what its pictures give alone; enlarging is
-TensorFlow 1's bilinear, without half-pixel centres; the outermost skip leaves behind the third convolution.
+Two hourglasses of one shape. What a port must keep, and others lost: batch norm runs on the statistics of the picture
+at hand (training mode, batch 1), which is instance norm, and so a batch gives what its pictures give alone; enlarging
+is TensorFlow 1's bilinear, without half-pixel centres; the outermost skip leaves behind the third convolution.
 """
 
 from __future__ import annotations

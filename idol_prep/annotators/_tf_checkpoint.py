@@ -1,7 +1,7 @@
 """Reading TensorFlow checkpoints (V2: ``NAME.index`` and ``NAME.data-00000-of-00001``) without TensorFlow.
 
-The index is a LevelDB table: blocks of keys that share prefixes with the one before, found through an index block named in
-the footer. Each value is a small protocol buffer that says type, shape, place and length of a tensor in the data file.
+The index is a LevelDB table: blocks of keys that share prefixes with the one before, found through an index block named
+in the footer. Each value is a small protocol buffer: type, shape, place and length of a tensor in the data file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Grounded-SAM by the packages that DisCo names, groundingdino-py and segment-anything, on their original checkpoints."""
+"""Grounded-SAM by the packages that DisCo names, groundingdino-py and segment-anything, on their own checkpoints."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The TikTok dataset as published (Jafarian and Park, HDNet): ``00001/{images,masks,densepose}/0001.png``.
 
 Frames count from 1, with gaps now and then; the download nests its folder once or twice. Masks come with it, DensePose
-too (read where a depth network asks for it); depth lies beside them where a depth network was run: ``00001/depth/0001.{png,npy,txt}``.
+too (read where a depth network asks for it); depth lies beside them where a depth network was run:
+``00001/depth/0001.{png,npy,txt}``.
 """
 
 from __future__ import annotations
@@ -130,7 +131,9 @@ class TikTokSource:
         """
         root, folders = _find_sequences(raw)
         assigned = _assign([folder.name for folder in folders], split)
-        sequences = tuple(TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders)
+        sequences = tuple(
+            TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders
+        )
         return cls(root=root, sequences=sequences, splits=split)
 
     def clips(self) -> Sequence[TikTokSequence]:

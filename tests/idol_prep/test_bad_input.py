@@ -91,7 +91,7 @@ def test_a_video_damaged_in_its_middle_keeps_its_good_frames_in_their_places(tmp
     assert summary.rejected["a-rest"].startswith(f"truncated: {record.frames} good frames are kept")
 
 
-@pytest.mark.parametrize("name", ["日本語 ダンス", "a'b \"c\" $(d)", "-rf", "x..", "é" * 60, "a\nb", "%05d", "con."])
+@pytest.mark.parametrize("name", ["日本語 ダンス", 'a\'b "c" $(d)', "-rf", "x..", "é" * 60, "a\nb", "%05d", "con."])
 def test_odd_names_are_no_trouble(tmp_path, name):
     write_good(tmp_path / "raw" / f"{name}.mp4")
     assert prepare(FolderSource.open(tmp_path / "raw"), tmp_path / "out", OPTIONS).clips == 1
@@ -140,7 +140,7 @@ def two_people(length: int = 20) -> Keypoints:
     figure = np.stack([np.linspace(-10, 10, 18), np.linspace(-30, 30, 18)], axis=-1)
     xy, score = np.zeros((length, 2, 18, 2), np.float32), np.ones((length, 2, 18), np.float32)
     for frame in range(length):
-        places = [figure * 2 + (60 + 4 * frame, 100), figure + (260, 100)]
+        places = [figure * 2 + np.array([60 + 4 * frame, 100]), figure + np.array([260, 100])]
         xy[frame] = places if frame % 2 else places[::-1]
     score[6:9] *= 0.1
     return Keypoints(xy=xy, score=score)

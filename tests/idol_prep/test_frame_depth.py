@@ -57,9 +57,9 @@ def write_depth_anything(folder):
         head_hidden_size=8,
     )
     DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    DPTImageProcessor(
-        size={"height": 42, "width": 42}, ensure_multiple_of=14, keep_aspect_ratio=True
-    ).save_pretrained(folder)
+    DPTImageProcessor(size={"height": 42, "width": 42}, ensure_multiple_of=14, keep_aspect_ratio=True).save_pretrained(
+        folder
+    )
     return folder
 
 

@@ -38,11 +38,13 @@ def write_detector(folder):
     )
 
     backbone = SwinConfig(
-        embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2, out_features=["stage2", "stage3", "stage4"]
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=2,
+        out_features=["stage2", "stage3", "stage4"],
     )
-    text = BertConfig(
-        vocab_size=1600, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
+    text = BertConfig(vocab_size=1600, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     config = GroundingDinoConfig(
         backbone_config=backbone,
         text_config=text,
@@ -184,9 +186,7 @@ def original_sam():
         window_size=2,
         global_attn_indexes=(1,),
     )
-    prompt = PromptEncoder(
-        embed_dim=32, image_embedding_size=(4, 4), input_image_size=(SIDE, SIDE), mask_in_chans=4
-    )
+    prompt = PromptEncoder(embed_dim=32, image_embedding_size=(4, 4), input_image_size=(SIDE, SIDE), mask_in_chans=4)
     decoder = MaskDecoder(
         transformer_dim=32,
         transformer=TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=32, num_heads=2),
@@ -204,7 +204,9 @@ def test_both_routes_draw_the_same_masks(setting, tmp_path, monkeypatch):
     folder = write_sam(tmp_path / "sam")
     ours.save_pretrained(folder)
     theirs = original_sam()
-    state = {original_name(name): value for name, value in ours.state_dict().items() if "prompt_encoder.shared" not in name}
+    state = {
+        original_name(name): value for name, value in ours.state_dict().items() if "prompt_encoder.shared" not in name
+    }
     theirs.load_state_dict(state)
     monkeypatch.setattr(grounded_sam_original, "load_sam", lambda checkpoint: theirs.eval())
     (tmp_path / "sam.pth").touch()
@@ -246,9 +248,7 @@ def test_the_original_detector_runs(tmp_path):
     model = grounded_sam_original.build_detector(bert)
     torch.save({"model": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "d.pth")
     named = {"groundingdino-original": tmp_path / "d.pth", "bert": bert}
-    detector = grounded_sam_original.OriginalDetector(
-        annotators.Setting(weights=Weights(named), device=Device("cpu"))
-    )
+    detector = grounded_sam_original.OriginalDetector(annotators.Setting(weights=Weights(named), device=Device("cpu")))
     ((boxes, scores),) = detector.boxes(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8))
     assert boxes.shape == (len(scores), 4)
     torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "d.pth")
