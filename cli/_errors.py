@@ -21,7 +21,10 @@ _EXTRA_OF = {
     "mediapipe": "prep",
     "decord": "decord",
     "tensorboard": "tensorboard",
-    "controlnet_aux": "dev",
+    "controlnet_aux": "openpose",
+    "onnxruntime": "dwpose",
+    "segment_anything": "sam",
+    "ray": "ray",
     "fvcore": "dev",
     "skimage": "dev",
 }

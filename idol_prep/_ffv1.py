@@ -91,6 +91,17 @@ def read_ffv1(path: Path, start: int = 0, stop: int | None = None) -> NDArray:
     return np.stack(frames)
 
 
+def count_ffv1(path: Path) -> tuple[int, int, int]:
+    """Frames, height and width of a track, by its packets alone. Raises `TrackError` for a damaged file."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            packets = sum(packet.size > 0 for packet in container.demux(stream))
+            return packets, stream.height, stream.width
+    except av.FFmpegError as error:
+        raise TrackError(f"{path}: cannot be read ({error.strerror}); prepare this clip again") from error
+
+
 def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
     """Arrays of the frames in [start, stop), entered by seeking."""
     with av.open(str(path)) as container:

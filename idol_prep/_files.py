@@ -5,19 +5,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from idol_prep._errors import DataError
+from idol_prep._leftovers import replaced
 from idol_prep._records import FORMAT_VERSION
 
 DATASET_FILE, MANIFEST_FILE, REJECTS_FILE, CLIPS_FOLDER = "dataset.json", "manifest.parquet", "rejects.jsonl", "clips"
 CLIP_FILE = "clip.json"
 FRAMES_FILE, MASK_FILE, DEPTH_FILE = "frames.mkv", "mask.mkv", "depth.mkv"
 KEYPOINTS_FILE, BACKGROUND_FILE = "keypoints.npz", "background.png"
+
+_LOCK_FILE = ".lock"
+_LOCK_SECONDS = 600.0
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -52,18 +57,6 @@ def dict_hash(values: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-@contextmanager
-def replaced(file: Path) -> Iterator[IO[bytes]]:
-    """Open a stream that becomes ``file`` when all went well: a reader sees the old or the new one, never a part."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as stream:
-            yield stream
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_json(file: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON object, whole or not at all."""
     with replaced(file) as stream:
@@ -82,4 +75,16 @@ def explained(root: Path, doing: str = "writing") -> Iterator[None]:
             ) from error
         if isinstance(error, PermissionError):
             raise DataError(f"{root}: may not be written to ({error.strerror}); choose another folder") from error
+        if error.errno == errno.EROFS:
+            raise DataError(f"{root}: lies on a read-only disk; choose another folder") from error
         raise
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """One process at a time begins or finishes a dataset."""
+    try:
+        with FileLock(root / _LOCK_FILE, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise DataError(f"{root}: another process has held {_LOCK_FILE} for ten minutes; is it stuck?") from error

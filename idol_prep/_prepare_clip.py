@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep import annotators
+from idol_prep.annotators import Setting
+from idol_prep.annotators.device import Device
 from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
+from idol_prep.annotators.weights import Weights
 from idol_prep.crop import CropPlan, plan
-from idol_prep.first_look import FirstLook, FirstLooker
+from idol_prep.first_look import FirstLook, FirstLooker, smoothed
 from idol_prep.prep_options import PrepOptions
 from idol_prep.quality import ClipMeter, pose_scores, why_reject
 from idol_prep.reading import Replay, ahead
@@ -24,12 +27,16 @@ _STRAY_PERCENTILES = (0.5, 99.5)
 _SAMPLE = 100_000
 
 
-class Rejected(Exception):
-    """A clip that is left out: at which stage, and why; ``goes_on`` where its video has more to look at."""
+Infos = dict[str, AnnotatorInfo]
+"""Who makes which track."""
 
-    def __init__(self, stage: str, reason: str, *, goes_on: bool = False) -> None:
+
+class Rejected(Exception):
+    """A clip that is left out: at which stage, and why."""
+
+    def __init__(self, stage: str, reason: str) -> None:
         super().__init__(reason)
-        self.stage, self.reason, self.goes_on = stage, reason, goes_on
+        self.stage, self.reason = stage, reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,21 +46,19 @@ class Tools:
     pose: PoseAnnotator
     mask: MaskAnnotator
     depth: DepthAnnotator
+    infos: Infos
+    frames_at_once: int
+    """How many frames travel together."""
 
     @classmethod
     def make(cls, options: PrepOptions) -> Tools:
         """Build what ``options`` name. Raises where an annotator is unknown or not installed."""
-        pose, mask = annotators.create_pair(options.pose, options.mask)
-        depth = annotators.create_depth(options.depth, polarity=options.depth_polarity)
-        return cls(pose=pose, mask=mask, depth=depth)
-
-    def infos(self) -> dict[str, AnnotatorInfo]:
-        """Who makes which track."""
-        return {"keypoints": self.pose.info, "mask": self.mask.info, "depth": self.depth.info}
-
-    def approximate(self) -> tuple[str, ...]:
-        """The tracks that only stand in for the real quantity."""
-        return tuple(track for track, info in self.infos().items() if info.approximate)
+        infos = infos_of(options)
+        device = Device(options.device)
+        setting = Setting(device=device, weights=Weights(options.weights), polarity=options.depth_polarity)
+        pose, mask = annotators.create_pair(options.pose, options.mask, setting)
+        depth = annotators.create_depth(options.depth, setting)
+        return cls(pose=pose, mask=mask, depth=depth, infos=infos, frames_at_once=device.frames_at_once)
 
     def close(self) -> None:
         """Let networks and their threads go."""
@@ -67,24 +72,18 @@ class Looked:
 
     raw: RawClip
     clip_id: str
-    start: int
     look: ClipLook
     replay: Replay
     found: FirstLook
     crop: CropPlan
 
-    @property
-    def frames(self) -> int:
-        return self.replay.frames
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """How the second step ended; ``rejects`` are ids with reasons, the clip's own or that of its lost rest."""
+    """How the second step ended: with the clip's record, or with why there is none."""
 
-    raw: RawClip
-    kept: bool
-    rejects: dict[str, Rejected] = field(default_factory=dict)
+    looked: Looked
+    outcome: ClipRecord | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +94,27 @@ class ClipMaker:
     writer: DatasetWriter
     options: PrepOptions
 
-    def look(self, raw: RawClip, clip_id: str, start: int, count: Callable[[int, int], None]) -> Looked | None:
-        """Find the person in the frames from ``start`` on; None where the video has ended before.
+    def look(self, raw: RawClip, clip_id: str, replay: Replay, count: Callable[[int, int], None]) -> Looked:
+        """Find the person in the frames of ``replay``.
 
         ``count`` hears after each chunk how many frames it had, and in how many somebody was found.
         """
         with _rejecting("decode", "unreadable"):
             look = raw.look()
-        replay = Replay(raw, start, self.options.clip_frames)
+        looker = self._first_look(replay, count)
+        self._check_length(replay)
         with _rejecting("annotate", "failed"):
-            looker = FirstLooker(self.tools.pose, self.tools.mask)
-            for chunk in replay.first_look():
-                count(len(chunk.frames), looker.add(chunk))
-        if not replay.frames and start and not replay.broken:
-            return None
-        self._check_length(replay, start)
-        found = looker.result()
-        crop = plan(self.options.crop, found.boxes, replay.size, self.options.size, look.fps)
-        self._check_quality(found, crop, replay.frames)
-        return Looked(raw=raw, clip_id=clip_id, start=start, look=look, replay=replay, found=found, crop=crop)
+            found = smoothed(looker.result(), self.options.smooth)
+            crop = plan(self.options.crop, found.boxes, replay.size, self.options.size, look.fps)
+        self._check_quality(found, crop, replay)
+        return Looked(raw=raw, clip_id=clip_id, look=look, replay=replay, found=found, crop=crop)
 
     def finish(self, looked: Looked) -> Made:
         """Cut, annotate depth and write. A full disk or the like raises: it concerns the whole run."""
         second = SecondLook.prepare(looked.found, looked.crop)
         scores: dict[str, float] = {}
         try:
-            self.writer.write_clip(
+            record = self.writer.write_clip(
                 self._record(looked, scores),
                 frames=self._frames(looked, second, scores),
                 mask=second.mask,
@@ -128,8 +122,24 @@ class ClipMaker:
                 depth=self._depth_track(second),
             )
         except Rejected as reject:
-            return Made(raw=looked.raw, kept=False, rejects={looked.clip_id: reject})
-        return Made(raw=looked.raw, kept=True, rejects=_lost_rest(looked))
+            return Made(looked=looked, outcome=reject)
+        return Made(looked=looked, outcome=record)
+
+    def _first_look(self, replay: Replay, count: Callable[[int, int], None]) -> FirstLooker:
+        """Where an annotator fails, the shot is read to its end all the same: what lies behind it shall not be lost."""
+        failure: Rejected | None = None
+        with _rejecting("annotate", "failed"):
+            looker = FirstLooker(self.tools.pose, self.tools.mask, self.options.subject)
+        with _rejecting("decode", "failed"):
+            for chunk in replay.first_look():
+                try:
+                    with _rejecting("annotate", "failed"):
+                        count(len(chunk.frames), looker.add(chunk) if failure is None else 0)
+                except Rejected as reject:
+                    failure = reject
+        if failure is not None:
+            raise failure
+        return looker
 
     def _frames(self, looked: Looked, second: SecondLook, scores: dict[str, float]) -> Iterator[NDArray[np.uint8]]:
         """The cut frames, cut on a thread while the writer encodes them; fills mask, depth and scores on the way.
@@ -145,25 +155,31 @@ class ClipMaker:
                 meter.add(second.mask[part], second.depth[part])
                 yield from second.frames[part]
         scores |= meter.scores(second.pose.keypoints, looked.crop.resolution, self._depth_span(second))
+        scores |= {"crowd": round(looked.found.crowd, 5), "cuts": float(looked.replay.cuts)}
+        reason = why_reject(scores, looked.replay.frames, self.options.limits)
+        if reason is not None:
+            raise Rejected("quality", reason)
         scores |= {name: float(value) for name, value in looked.look.notes.items()}
 
     def _depth_span(self, second: SecondLook) -> float:
         """The depth range of the person, from a sample of all pixels."""
         inside = second.depth[(second.mask > 0) & np.isfinite(second.depth)]
         if not inside.size:
-            raise Rejected("quality", f"no depth: {self.tools.depth.info.name} gave no value on the person")
+            raise Rejected("quality", f"no depth: {self.options.depth} gave no value on the person")
         sample = inside[:: max(1, inside.size // _SAMPLE)]
         return float(np.subtract(*np.percentile(sample, _STRAY_PERCENTILES[::-1])))
 
     def _record(self, looked: Looked, scores: dict[str, float]) -> ClipRecord:
-        infos = self.tools.infos()
+        infos = self.tools.infos
         return ClipRecord(
             id=looked.clip_id,
             split=looked.raw.split,
             source=source_words(looked.raw),
             fps=looked.look.fps,
-            start_frame=looked.start,
-            approximate=self.tools.approximate(),
+            start_frame=looked.replay.start,
+            next_frame=looked.replay.next_frame,
+            lost=_lost(looked.replay),
+            approximate=approximate(infos),
             scores=scores,
             annotators={track: info.to_dict() for track, info in infos.items()},
         )
@@ -174,20 +190,41 @@ class ClipMaker:
             values=second.depth, polarity=depth.polarity, scope=depth.scope, percentiles=_STRAY_PERCENTILES
         )
 
-    def _check_length(self, replay: Replay, start: int) -> None:
+    def _check_length(self, replay: Replay) -> None:
         if replay.frames >= self.options.limits.min_frames:
             return
         if replay.broken:
-            raise Rejected(
-                "decode", f"truncated: only {replay.frames} frames from {start} on are good; {replay.broken}"
-            )
+            reason = f"truncated: only {replay.frames} frames from {replay.start} on are good; {replay.broken}"
+            raise Rejected("decode", reason)
         raise Rejected("quality", f"too short: {replay.frames} frames, at least {self.options.limits.min_frames}")
 
-    def _check_quality(self, found: FirstLook, crop: CropPlan, frames: int) -> None:
-        scores = pose_scores(found.pose.keypoints) | {"mask_area": found.mask_part(crop.width * crop.height)}
-        reason = why_reject(scores, frames, self.options.limits)
+    def _check_quality(self, found: FirstLook, crop: CropPlan, replay: Replay) -> None:
+        scores = pose_scores(found.pose.keypoints) | {
+            "mask_area": found.mask_part(crop.width * crop.height),
+            "resolution": crop.resolution,
+            "crowd": found.crowd,
+            "cuts": float(replay.cuts),
+        }
+        reason = why_reject(scores, replay.frames, self.options.limits)
         if reason is not None:
-            raise Rejected("quality", reason, goes_on=frames == self.options.clip_frames)
+            raise Rejected("quality", reason)
+
+
+def infos_of(options: PrepOptions) -> Infos:
+    """Who will make which track. Raises `DataError` for an unknown annotator, or one that the policy forbids."""
+    weights = Weights(options.weights)
+    infos = {
+        "keypoints": annotators.describe("pose", options.pose, weights),
+        "mask": annotators.describe("mask", options.mask, weights),
+        "depth": annotators.describe("depth", options.depth, weights),
+    }
+    annotators.check_licences(infos.values(), options.licences)
+    return infos
+
+
+def approximate(infos: Infos) -> tuple[str, ...]:
+    """The tracks that only stand in for the real quantity."""
+    return tuple(track for track, info in infos.items() if info.approximate)
 
 
 def source_words(raw: RawClip) -> str:
@@ -195,13 +232,12 @@ def source_words(raw: RawClip) -> str:
     return f"{raw.origin} ({raw.stamp})"
 
 
-def _lost_rest(looked: Looked) -> dict[str, Rejected]:
+def _lost(replay: Replay) -> str:
     """What is said of a video that broke off after enough good frames."""
-    if not looked.replay.broken:
-        return {}
-    end = looked.start + looked.frames
-    reason = f"truncated: {looked.frames} good frames are kept, nothing after frame {end}; {looked.replay.broken}"
-    return {f"{looked.clip_id}-rest": Rejected("decode", reason)}
+    if not replay.broken:
+        return ""
+    end = replay.start + replay.frames
+    return f"truncated: {replay.frames} good frames are kept, nothing after frame {end}; {replay.broken}"
 
 
 @contextmanager

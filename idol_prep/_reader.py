@@ -27,7 +27,7 @@ from idol_prep._files import (
     file_hash,
     read_json,
 )
-from idol_prep._manifest import read_manifest
+from idol_prep._manifest import Manifest, Range, Records
 from idol_prep._records import ID, SPLITS, ClipRecord, Split
 from idol_prep.pose.formats import Keypoints
 
@@ -121,32 +121,38 @@ class Dataset:
 
     root: Path
     info: dict[str, Any]
-    _records: tuple[ClipRecord, ...]
+    _manifest: Manifest
 
     @staticmethod
     def open(root: Path) -> Dataset:
-        """Read ``dataset.json`` and the manifest. Raises `DataError` for a folder that is no finished dataset."""
+        """Read ``dataset.json`` and open the manifest. Raises `DataError` for a folder that is no finished dataset."""
         root = Path(root)
         info = read_json(root / DATASET_FILE, "a prepared dataset; make one with `idol prep`")
         check_version(root / DATASET_FILE, info)
         if not (root / MANIFEST_FILE).is_file():
             raise DataError(f"{root}: the dataset is not finished; run the command that makes it again, it continues")
-        return Dataset(root, info, read_manifest(root / MANIFEST_FILE))
+        return Dataset(root, info, Manifest(root / MANIFEST_FILE))
 
-    def records(self, split: Split | None = None) -> list[ClipRecord]:
-        """The clips' records, ordered by id; of one split, or of all. Raises `DataError` for an unknown split."""
+    def records(self, split: Split | None = None, **ranges: Range) -> Records:
+        """The clips' records, ordered by id; of one split, or of all.
+
+        ``ranges`` keep the rows whose columns lie between two values (None for no bound):
+        ``records("train", frames=(16, None), score_mask_flicker=(None, 0.2))``. Raises `DataError` for an unknown
+        split or column.
+        """
         if split is not None and split not in SPLITS:
             raise DataError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}")
-        return [record for record in self._records if split in (None, record.split)]
+        return self._manifest.select(split, ranges)
 
     def clip(self, clip_id: str) -> Clip:
         """The clip of that id. Raises `DataError` if the dataset has none."""
         folder = self.root / CLIPS_FOLDER / clip_id
         if not (ID.fullmatch(clip_id) and folder.is_dir()):
-            raise DataError(f"{self.root}: has no clip {clip_id!r} among its {len(self._records)}")
+            raise DataError(f"{self.root}: has no clip {clip_id!r} among its {len(self._manifest)}")
         return Clip.open(folder)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over ids, splits and contents of all clips: the same data, wherever it lies, has the same."""
-        return dict_hash({record.id: f"{record.split} {record.sha256}" for record in self._records})
+        ids, splits, contents = (self._manifest.column(name) for name in ("id", "split", "sha256"))
+        return dict_hash({row[0]: f"{row[1]} {row[2]}" for row in zip(ids, splits, contents, strict=True)})

@@ -90,6 +90,10 @@ class ClipRecord:
     fps: float
     start_frame: int = 0
     """Number of the clip's first frame in its source."""
+    next_frame: int | None = None
+    """Where the source goes on behind this clip; None where it ends."""
+    lost: str = ""
+    """Why what lies behind this clip could not be read; empty where nothing was lost."""
     frames: int = 0
     height: int = 0
     width: int = 0
@@ -114,14 +118,18 @@ class ClipRecord:
             raise DataError(f"clip {self.id}: fps {self.fps} is no frame rate")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return dataclasses.asdict(self) | {"approximate": list(self.approximate)}
+        """Plain JSON types. By hand, since `dataclasses.asdict` copies each leaf and manifests are long."""
+        plain = {name: getattr(self, name) for name in _NAMES}
+        plain["depth"] = dataclasses.asdict(self.depth) if self.depth else None
+        plain["approximate"] = list(self.approximate)
+        plain["scores"], plain["files"] = dict(self.scores), dict(self.files)
+        plain["annotators"] = {track: dict(info) for track, info in self.annotators.items()}
+        return plain
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ClipRecord:
         """The inverse of `to_dict`; unknown keys are left aside, a missing one raises `DataError`."""
-        known = {f.name for f in dataclasses.fields(ClipRecord)}
-        kept = {key: value for key, value in values.items() if key in known}
+        kept = {key: value for key, value in values.items() if key in _NAMES}
         try:
             kept["approximate"] = tuple(kept.get("approximate", ()))
             kept["depth"] = DepthRange(**kept["depth"]) if kept.get("depth") else None
@@ -130,6 +138,9 @@ class ClipRecord:
             raise DataError(
                 f"clip {values.get('id', '?')}: its record is incomplete ({error}); prepare it again"
             ) from error
+
+
+_NAMES = tuple(field.name for field in dataclasses.fields(ClipRecord))
 
 
 def _one_of(what: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
-import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,19 @@ from idol_prep import _files as names
 from idol_prep._depth_codes import DepthCodes, depth_range
 from idol_prep._errors import DataError
 from idol_prep._ffv1 import read_ffv1, write_ffv1
-from idol_prep._files import dict_hash, explained, file_hash, write_json
-from idol_prep._manifest import write_manifest
+from idol_prep._files import dict_hash, explained, file_hash, locked, write_json
+from idol_prep._leftovers import clear, owned
+from idol_prep._manifest import Manifest, write_manifest
 from idol_prep._reader import Clip, Dataset
 from idol_prep._records import FORMAT_VERSION, ClipRecord, DepthTrack
+from idol_prep._rejects import Reject, RejectLog
 from idol_prep.pose.formats import Keypoints
 
 _TEMPORARY = ".writing-"
+
+
+class NoClipsError(DataError):
+    """A dataset that would be empty."""
 
 
 class DatasetWriter:
@@ -45,12 +50,25 @@ class DatasetWriter:
             "recipe": json.loads(json.dumps(recipe)),
             **(info or {}),
         }
+        self._known: dict[str, ClipRecord] = {}
+        self._rejects = RejectLog(self.root)
         with explained(self.root):
-            self._enter()
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked(self.root):
+                self._enter()
 
     def has(self, clip_id: str) -> bool:
         """Whether that clip is already written whole."""
         return (self._folder(clip_id) / names.CLIP_FILE).is_file()
+
+    def record(self, clip_id: str) -> ClipRecord | None:
+        """The record of a clip that is written whole, None where there is none. Each is read once."""
+        if clip_id not in self._known:
+            folder = self._folder(clip_id)
+            if not folder.is_dir():
+                return None
+            self._known[clip_id] = Clip.open(folder).record
+        return self._known[clip_id]
 
     def write_clip(
         self,
@@ -68,9 +86,10 @@ class DatasetWriter:
         ``background`` is the clean plate, uint8 [H,W,3]. Raises `DataError` for tracks of different lengths or sizes
         and for a full disk; nothing of the clip is left then.
         """
-        if self.has(record.id):
-            return Clip.open(self._folder(record.id)).record
-        temporary = self._folder(f"{_TEMPORARY}{record.id}.{socket.gethostname()}-{os.getpid()}")
+        there = self.record(record.id)
+        if there is not None:
+            return there
+        temporary = self._folder(owned(_TEMPORARY + record.id))
         with explained(self.root, f"writing clip {record.id}"):
             try:
                 temporary.mkdir(parents=True)
@@ -84,33 +103,32 @@ class DatasetWriter:
                 temporary.rename(self._folder(record.id))
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+        self._known[record.id] = done
         return done
 
-    def reject(self, clip_id: str, *, source: str, stage: str, reason: str) -> None:
-        """Note in ``rejects.jsonl`` that a clip was left out, at which stage and why."""
-        line = json.dumps({"id": clip_id, "source": source, "stage": stage, "reason": reason}) + "\n"
-        with explained(self.root), open(self.root / names.REJECTS_FILE, "a", encoding="utf-8") as file:
-            file.write(line)
+    def reject(self, reject: Reject) -> None:
+        """Note that a clip was left out, at which stage and why."""
+        with explained(self.root):
+            self._rejects.add(reject)
 
-    def rejects(self) -> list[dict[str, str]]:
-        """What was left out so far, the latest word on each id."""
-        file = self.root / names.REJECTS_FILE
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        return list({entry["id"]: entry for entry in map(json.loads, lines)}.values())
+    def rejects(self) -> dict[str, Reject]:
+        """What was left out so far by id, the latest word on each."""
+        return self._rejects.read()
 
     def finish(self) -> Dataset:
-        """Write the manifest and ``dataset.json`` from the clips on disk, and open the result."""
-        records = [Clip.open(folder).record for folder in self._clip_folders()]
-        if not records:
-            raise DataError(f"{self.root}: no clip was written; see {names.REJECTS_FILE} for the reasons")
-        counts = {
-            "clips": len(records),
-            "frames": sum(record.frames for record in records),
-            "rejects": len(self.rejects()),
-            "splits": {split: [r.split for r in records].count(split) for split in sorted({r.split for r in records})},
-        }
-        with explained(self.root):
+        """Write the manifest, the list of rejects and ``dataset.json`` from what lies on disk, and open the result.
+
+        Several processes may do so: whoever comes last leaves the whole. Raises `NoClipsError` where there is no clip.
+        """
+        with explained(self.root), locked(self.root):
+            if self._is_current():
+                return Dataset.open(self.root)
+            records = [record for name in self._clip_names() if (record := self.record(name)) is not None]
+            rejects = self._rejects.settle(records)
+            if not records:
+                raise NoClipsError(f"{self.root}: no clip was written; see {names.REJECTS_FILE} for the reasons")
             write_manifest(self.root / names.MANIFEST_FILE, records)
+            counts = _counts(records) | {"rejects": len(rejects)}
             write_json(self.root / names.DATASET_FILE, self._info | {"counts": counts})
         return Dataset.open(self.root)
 
@@ -119,14 +137,13 @@ class DatasetWriter:
         clips, document = self.root / names.CLIPS_FOLDER, self.root / names.DATASET_FILE
         if document.is_file():
             self._check_same(names.read_json(document, "a prepared dataset"), document)
-        elif self.root.is_dir() and any(self.root.iterdir()):
+        elif any(not entry.name.startswith(".") for entry in self.root.iterdir()):
             raise DataError(f"{self.root}: is not empty and no prepared dataset; choose another folder")
-        clips.mkdir(parents=True, exist_ok=True)
         if not document.is_file():
             write_json(document, self._info)
-        for leftover in clips.glob(f"{_TEMPORARY}*"):
-            if _is_abandoned(leftover.name):
-                shutil.rmtree(leftover, ignore_errors=True)
+        clips.mkdir(exist_ok=True)
+        clear(self.root)
+        clear(clips, _TEMPORARY)
 
     def _check_same(self, there: dict[str, Any], document: Path) -> None:
         names.check_version(document, there)
@@ -141,10 +158,23 @@ class DatasetWriter:
     def _folder(self, name: str) -> Path:
         return self.root / names.CLIPS_FOLDER / name
 
-    def _clip_folders(self) -> Iterator[Path]:
-        for folder in sorted((self.root / names.CLIPS_FOLDER).iterdir()):
-            if not folder.name.startswith(".") and (folder / names.CLIP_FILE).is_file():
-                yield folder
+    def _clip_names(self) -> list[str]:
+        """The folders of clips in order. A folder with its final name is whole."""
+        folders = (self.root / names.CLIPS_FOLDER).iterdir()
+        return sorted(folder.name for folder in folders if not folder.name.startswith("."))
+
+    def _is_current(self) -> bool:
+        """Whether nothing has changed since the last `finish`: then a run that found everything done need not write."""
+        manifest, document = self.root / names.MANIFEST_FILE, self.root / names.DATASET_FILE
+        if self._rejects.is_open() or not manifest.is_file():
+            return False
+        there = names.read_json(document, "a prepared dataset")
+        written = manifest.stat().st_mtime_ns
+        if there.pop("counts", None) is None or there != self._info or document.stat().st_mtime_ns < written:
+            return False
+        clips = self._clip_names()
+        newest = max((self._folder(name).stat().st_mtime_ns for name in clips), default=written + 1)
+        return newest < written and clips == Manifest(manifest).select(None, {}).ids()
 
     def _measured(self, record: ClipRecord, folder: Path, count: int) -> ClipRecord:
         height, width = read_ffv1(folder / names.FRAMES_FILE, 0, 1).shape[1:3]
@@ -186,20 +216,18 @@ class DatasetWriter:
         )
 
 
-def _is_abandoned(name: str) -> bool:
-    """Whether the process that wrote this temporary folder is gone. One process has one writer a root."""
-    host, _, pid = name.rpartition("-")
-    if not host.endswith(f".{socket.gethostname()}") or not pid.isdigit():
-        return False
-    if int(pid) == os.getpid():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+def is_begun(root: Path) -> bool:
+    """Whether there is a dataset in ``root``, be it unfinished."""
+    return (root / names.DATASET_FILE).is_file()
+
+
+def _counts(records: list[ClipRecord]) -> dict[str, Any]:
+    splits = Counter(record.split for record in records)
+    return {
+        "clips": len(records),
+        "frames": sum(record.frames for record in records),
+        "splits": {split: splits[split] for split in sorted(splits)},
+    }
 
 
 def _fitting(track: Iterable[NDArray], record: ClipRecord, name: str) -> Iterator[NDArray]:

@@ -129,6 +129,12 @@ def cut_depth(depth: NDArray[np.float32], box: Edges, size: tuple[int, int]) -> 
     return np.where(resized[1] > 0.5, resized[0] / np.maximum(resized[1], 1e-6), np.nan).astype(np.float32)
 
 
+def cut_labels(labels: NDArray[np.uint8], box: Edges, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The box of a map [H,W,C] whose values must not mix, such as DensePose; the nearest value, 0 beyond the edge."""
+    inner, moved = _padded(labels, box)
+    return np.asarray(Image.fromarray(inner).resize((size[1], size[0]), Image.Resampling.NEAREST, box=moved))
+
+
 def move_points(xy: NDArray[np.float32], crop: CropPlan) -> NDArray[np.float32]:
     """Points [L,...,2] of source frames in pixels of the crop."""
     extra = (1,) * (xy.ndim - 2)

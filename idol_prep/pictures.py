@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from idol_prep.schema import DataError
 
@@ -18,7 +18,7 @@ MAX_PIXELS = 100_000_000
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width from the file's header. Raises `DataError` where it is no picture or too large."""
+    """Height and width of the upright picture. Raises `DataError` where it is no picture or too large."""
     with _opened(path) as image:
         return image.height, image.width
 
@@ -57,7 +57,7 @@ def read_depth(path: Path) -> NDArray[np.float32]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The decoded picture; whatever is wrong with the file becomes a `DataError`."""
+    """The decoded picture, upright as its EXIF says; whatever is wrong with the file becomes a `DataError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -65,7 +65,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with image:
             _check_size(path, image.size)
             image.load()
-            yield image
+            yield ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise DataError(f"{path}: no such picture") from None
     except Image.DecompressionBombError as error:

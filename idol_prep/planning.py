@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from idol_prep._prepare_clip import Tools
+from idol_prep._stream import FrameStream
 from idol_prep.first_look import FirstLooker
 from idol_prep.pipeline import shard_of
 from idol_prep.prep_options import PrepOptions
@@ -68,11 +69,13 @@ def _trial(clip: RawClip, options: PrepOptions) -> float:
     tools = Tools.make(options)
     try:
         looker = FirstLooker(tools.pose, tools.mask)
-        replay = Replay(clip, 0, _TRIAL_FRAMES)
+        stream = FrameStream(clip, 0)
+        replay = Replay(clip, stream, _TRIAL_FRAMES, split=False)
         times = [monotonic()]
         for chunk in replay.first_look():
             looker.add(chunk)
             times.append(monotonic())
+        stream.close()
     finally:
         tools.close()
     chunks = len(times) - 1

@@ -11,17 +11,19 @@
 ``depth_flicker``  mean change of depth from frame to frame where both have one, over the clip's range
 ``depth_cover``    part of the person's pixels that have a depth
 ``resolution``     source pixels for each pixel of the crop along one side; below 1 it is an enlargement
+``crowd``          part of the frames in which more than one person was found, by annotators that find several
+``cuts``           scene cuts inside, where videos are not split at them
 =================  =====================================================================================
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_prep.pose import Keypoints
+from idol_prep.pose import Keypoints, to_openpose18
 
 _SEEN = 0.3
 _JUMP = 0.25
@@ -35,6 +37,18 @@ class QualityLimits:
     max_missed_frames: float = 0.5
     max_jumps: float = 0.2
     min_mask_area: float = 0.005
+    max_missed_joints: float = 1.0
+    max_mask_flicker: float = 1.0
+    max_depth_flicker: float = 1.0
+    min_resolution: float = 0.0
+    max_crowd: float = 1.0
+    max_cuts: float = np.inf
+
+
+def narrowed(limits: QualityLimits) -> dict[str, float]:
+    """The limits that differ from the standard ones, by name."""
+    standard = asdict(QualityLimits())
+    return {name: value for name, value in asdict(limits).items() if value != standard[name]}
 
 
 @dataclass(slots=True)
@@ -92,7 +106,8 @@ class ClipMeter:
 
 def pose_scores(keypoints: Keypoints) -> dict[str, float]:
     """``missed_frames``, ``missed_joints`` and ``jumps`` of the first person's joints."""
-    xy, score = keypoints.xy[:, 0], keypoints.score[:, 0]
+    body = to_openpose18(keypoints)
+    xy, score = body.xy[:, 0], body.score[:, 0]
     seen = score >= _SEEN
     someone = seen.any(axis=1)
     missed_joints = 1 - seen[someone].mean() if someone.any() else 1.0
@@ -115,6 +130,17 @@ def why_reject(scores: dict[str, float], frames: int, limits: QualityLimits) -> 
         return f"unsteady: the body jumps in {scores['jumps']:.0%} of the steps; several persons, or cuts?"
     if scores["mask_area"] < limits.min_mask_area:
         return f"no mask: the person covers {scores['mask_area']:.2%} of the picture"
+    return _beyond(scores, limits)
+
+
+def _beyond(scores: dict[str, float], limits: QualityLimits) -> str | None:
+    """The first score beyond its limit; those limits are as wide as the scores until somebody narrows them."""
+    for name in ("missed_joints", "mask_flicker", "depth_flicker", "crowd", "cuts"):
+        limit = getattr(limits, f"max_{name}")
+        if scores.get(name, 0.0) > limit:
+            return f"{name.replace('_', ' ')}: {scores[name]:.3f}, at most {limit:g} is wanted"
+    if scores.get("resolution", np.inf) < limits.min_resolution:
+        return f"resolution: {scores['resolution']:.3f}, at least {limits.min_resolution:g} is wanted"
     return None
 
 

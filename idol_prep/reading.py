@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idol_prep.schema import DataError
+from idol_prep._stream import FrameStream
+from idol_prep.cuts import LOOK_AHEAD, CutFinder
 from idol_prep.sources import RawClip, RawFrame
 
 CHUNK = 8
-"""Frames that travel together."""
+"""Frames that travel together, unless an annotator on a GPU asks for more."""
 REPLAY_BYTES = 1 << 30
 """Source frames of one clip kept in memory between the two looks."""
 
@@ -46,46 +47,61 @@ class Chunk:
 
 
 class Replay:
-    """The frames ``start`` to ``start + limit`` of a clip, for a first look in chunks and a second one in full.
+    """One shot of a clip from where its stream stands, at most ``limit`` frames: a first look, and a second in full.
 
-    ``broken`` holds the reason after a first look that ended early, where the clip breaks off after good frames.
+    After the first look ``broken`` holds the reason where the source breaks off behind good frames, and ``next_frame``
+    where it goes on behind this shot, None where it ends.
     """
 
-    def __init__(self, clip: RawClip, start: int, limit: int) -> None:
-        self._clip, self._start, self._limit = clip, start, limit
+    def __init__(
+        self, clip: RawClip, stream: FrameStream, limit: int, *, chunk: int = CHUNK, split: bool = True
+    ) -> None:
+        self._clip, self._stream, self._limit, self._chunk, self._split = clip, stream, limit, chunk, split
+        self._finder = CutFinder()
+        self.start = stream.position
+        self.cuts = 0
+        """Cuts inside, where it is not split at them."""
         self._kept: list[RawFrame] | None = []
         self._bytes = 0
         self.frames = 0
         self.size: tuple[int, int] = (0, 0)
         self.broken = ""
+        self.next_frame: int | None = None
 
     def first_look(self) -> Iterator[Chunk]:
-        """Every chunk, read ahead on a thread. The reason of an early end lands in ``broken``."""
+        """Every chunk, read ahead on a thread."""
         with closing(ahead(self._chunks())) as chunks:
             for chunk in chunks:
                 self._keep(chunk.frames)
                 yield chunk
+        self.broken = self._stream.broken if self.frames < self._limit else ""
+        self.next_frame = self._stream.position if self._stream.goes_on() and not self.broken else None
 
     def second_look(self) -> Iterator[list[RawFrame]]:
-        """The frames again, as many as the first look gave, in lists of up to `CHUNK`."""
+        """The frames again, as many as the first look gave, in lists of the same length."""
         if self._kept is not None:
-            yield from (self._kept[at : at + CHUNK] for at in range(0, len(self._kept), CHUNK))
+            yield from (self._kept[at : at + self._chunk] for at in range(0, len(self._kept), self._chunk))
             return
-        frames = islice(self._clip.read(self._start), self.frames)
-        with closing(ahead(_lists(frames))) as lists:
+        frames = islice(self._clip.read(self.start), self.frames)
+        with closing(ahead(_lists(frames, self._chunk))) as lists:
             yield from lists
 
     def _chunks(self) -> Iterator[Chunk]:
-        frames = islice(self._clip.read(self._start), self._limit)
-        for some in _lists(self._good(frames)):
+        for some in _lists(self._shot(), self._chunk):
             small, factor = reduced([frame.rgb for frame in some])
             yield Chunk(frames=some, small=small, factor=factor)
 
-    def _good(self, frames: Iterator[RawFrame]) -> Iterator[RawFrame]:
-        try:
-            yield from frames
-        except DataError as error:
-            self.broken = str(error)
+    def _shot(self) -> Iterator[RawFrame]:
+        """Frames up to the limit, the end, or the next cut where it is split there."""
+        for _ in range(self._limit):
+            signatures = [seen[1] for seen in self._stream.peek(1 + LOOK_AHEAD)]
+            if not signatures:
+                return
+            if self._finder.begins_a_shot(signatures[0], signatures[1:]):
+                if self._split:
+                    return
+                self.cuts += 1
+            yield self._stream.take()
 
     def _keep(self, frames: list[RawFrame]) -> None:
         if not self.frames:
@@ -110,8 +126,8 @@ def _nbytes(track: NDArray) -> int:
     return track.nbytes
 
 
-def _lists(frames: Iterator[RawFrame]) -> Iterator[list[RawFrame]]:
-    while some := list(islice(frames, CHUNK)):
+def _lists(frames: Iterator[RawFrame], length: int) -> Iterator[list[RawFrame]]:
+    while some := list(islice(frames, length)):
         yield some
 
 

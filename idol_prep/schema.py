@@ -19,7 +19,8 @@ from idol_prep._records import (
     Scope,
     Split,
 )
-from idol_prep._writer import DatasetWriter
+from idol_prep._rejects import Reject
+from idol_prep._writer import DatasetWriter, NoClipsError, is_begun
 
 __all__ = [
     "FORMAT_VERSION",
@@ -31,7 +32,10 @@ __all__ = [
     "DatasetWriter",
     "DepthRange",
     "DepthTrack",
+    "NoClipsError",
     "Polarity",
+    "Reject",
     "Scope",
     "Split",
+    "is_begun",
 ]

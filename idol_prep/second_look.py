@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep.annotators.protocol import Batch, DepthAnnotator, PoseTrack, Relief
-from idol_prep.crop import CropPlan, Edges, cut_depth, cut_mask, cut_picture, move_points, move_relief
+from idol_prep.crop import CropPlan, Edges, cut_depth, cut_labels, cut_mask, cut_picture, move_points, move_relief
 from idol_prep.first_look import FirstLook
 from idol_prep.pose import Keypoints
-from idol_prep.reading import CHUNK
 from idol_prep.sources import RawFrame
 
 
@@ -50,12 +49,18 @@ class SecondLook:
         Raises ValueError where the source gives another number of frames than at the first look.
         """
         depth.reset()
-        for start, raw in zip(range(0, len(self.frames), CHUNK), lists, strict=True):
+        start = 0
+        for raw in lists:
             part = slice(start, start + len(raw))
+            start = part.stop
+            if start > len(self.frames):
+                break
             for index, frame in zip(range(part.start, part.stop), raw, strict=True):
                 self._cut(index, frame)
             self.depth[part] = depth.depth(self._batch(part, raw))
             yield part
+        if start != len(self.frames):
+            raise ValueError(f"the second reading has {start} frames or more, the first had {len(self.frames)}")
 
     def _cut(self, index: int, frame: RawFrame) -> None:
         box = self.crop.box(index)
@@ -69,19 +74,25 @@ class SecondLook:
             keypoints=self.pose.keypoints.window(part.start, part.stop),
             relief=Relief(xy=relief.xy[part], z=relief.z[part]) if relief else None,
         )
-        shipped = self._shipped_depth(part, raw)
+        shipped = {track: self._shipped(track, part, raw) for track in _CUTTERS if _all_ship(track, raw)}
         return Batch(frames=self.frames[part], shipped=shipped, pose=track, mask=self.mask[part])
 
-    def _shipped_depth(self, part: slice, raw: list[RawFrame]) -> dict[str, NDArray]:
-        if not all("depth" in frame.shipped for frame in raw):
-            return {}
-        boxes = [self.crop.box(index) for index in range(part.start, part.stop)]
-        cut = [
-            cut_depth(depth, _scaled(box, frame.rgb.shape, depth.shape), self.crop.size)
-            for box, frame in zip(boxes, raw, strict=True)
-            for depth in (frame.shipped["depth"],)
-        ]
-        return {"depth": np.stack(cut)}
+    def _shipped(self, track: str, part: slice, raw: list[RawFrame]) -> NDArray:
+        """A track that the source brings, cut along the boxes."""
+        cut = []
+        for index, frame in zip(range(part.start, part.stop), raw, strict=True):
+            whole = frame.shipped[track]
+            box = _scaled(self.crop.box(index), frame.rgb.shape, whole.shape)
+            cut.append(_CUTTERS[track](whole, box, self.crop.size))
+        return np.stack(cut)
+
+
+_CUTTERS = {"depth": cut_depth, "densepose": cut_labels}
+"""Tracks of the source that depth annotators may ask for, and how each is resampled."""
+
+
+def _all_ship(track: str, raw: list[RawFrame]) -> bool:
+    return all(track in frame.shipped for frame in raw)
 
 
 def cropped_pose(pose: PoseTrack, crop: CropPlan) -> PoseTrack:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -31,16 +32,17 @@ class VideoInfo:
     """Degrees the stored picture is turned; already undone in height, width and `read_video`."""
 
 
-def probe(path: Path) -> VideoInfo:
-    """Size, rate and length of the first video stream, by decoding one frame.
+def probe(path: Path | BinaryIO, name: str = "") -> VideoInfo:
+    """Size, rate and length of the first video stream, by decoding one frame. ``name`` is for errors of open files.
 
     Raises `FileNotFoundError`, or `TrackError` where the file holds no readable video.
     """
-    with _open(path) as container:
+    words = name or str(path)
+    with _open(path, words) as container:
         stream = container.streams.video[0]
-        frame = next(_decoded(container, path), None)
+        frame = next(_decoded(container, words), None)
         if frame is None:
-            raise TrackError(f"{path}: holds no decodable frame; is the file complete?")
+            raise TrackError(f"{words}: holds no decodable frame; is the file complete?")
         rotation = _quarter_turns(frame) * 90
         height, width = frame.height, frame.width
         if rotation % 180:
@@ -50,16 +52,19 @@ def probe(path: Path) -> VideoInfo:
         return VideoInfo(height=height, width=width, fps=float(rate), frames=frames, rotation=rotation)
 
 
-def read_video(path: Path, *, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[NDArray[np.uint8]]:
+def read_video(
+    path: Path | BinaryIO, *, start: int = 0, stop: int | None = None, step: int = 1, name: str = ""
+) -> Iterator[NDArray[np.uint8]]:
     """Yield upright RGB frames [H,W,3] number ``start``, ``start + step``, ... below ``stop`` in display order.
 
     Memory stays at one frame. A file that breaks off in the middle yields what it holds, then raises `TrackError`.
     """
+    words = name or str(path)
     if start < 0 or step < 1:
-        raise TrackError(f"{path}: start {start} and step {step} must be at least 0 and 1")
-    with _open(path) as container:
+        raise TrackError(f"{words}: start {start} and step {step} must be at least 0 and 1")
+    with _open(path, words) as container:
         container.streams.video[0].thread_type = "AUTO"
-        for index, frame in enumerate(_decoded(container, path)):
+        for index, frame in enumerate(_decoded(container, words)):
             if stop is not None and index >= stop:
                 return
             if index >= start and (index - start) % step == 0:
@@ -87,24 +92,24 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, *, crf: int 
         container.mux(stream.encode(None))
 
 
-def _open(path: Path) -> InputContainer:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such video file")
+def _open(path: Path | BinaryIO, words: str) -> InputContainer:
+    if isinstance(path, str | Path) and not Path(path).is_file():
+        raise FileNotFoundError(f"{words}: no such video file")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path) if isinstance(path, str | Path) else path, "r")
     except av.FFmpegError as error:
-        raise TrackError(f"{path}: is not a readable video ({error.strerror})") from error
+        raise TrackError(f"{words}: is not a readable video ({error.strerror})") from error
     if not container.streams.video:
         container.close()
-        raise TrackError(f"{path}: holds no video stream")
+        raise TrackError(f"{words}: holds no video stream")
     return container
 
 
-def _decoded(container: InputContainer, path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(container: InputContainer, words: str) -> Iterator[av.VideoFrame]:
     try:
         yield from container.decode(container.streams.video[0])
     except av.FFmpegError as error:
-        raise TrackError(f"{path}: breaks off or is damaged ({error.strerror})") from error
+        raise TrackError(f"{words}: breaks off or is damaged ({error.strerror})") from error
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:

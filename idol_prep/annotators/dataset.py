@@ -16,7 +16,7 @@ _LICENCE = "the dataset's own"
 class DatasetMask:
     """The dataset's mask, as coverage 0 to 255."""
 
-    info: ClassVar = AnnotatorInfo(name="dataset", kind="mask", version="1", licence=_LICENCE)
+    info: ClassVar = AnnotatorInfo(name="dataset", kind="mask", version="1", licence=_LICENCE, commercial=False)
 
     def reset(self) -> None:
         """Nothing is carried over."""
@@ -32,7 +32,7 @@ class DatasetMask:
 class DatasetDepth:
     """The dataset's depth, in its own units."""
 
-    info: ClassVar = AnnotatorInfo(name="dataset", kind="depth", version="1", licence=_LICENCE)
+    info: ClassVar = AnnotatorInfo(name="dataset", kind="depth", version="1", licence=_LICENCE, commercial=False)
 
     def __init__(self, polarity: Polarity = "distance", scope: Scope = "person") -> None:
         self.polarity: Polarity = polarity
@@ -47,16 +47,6 @@ class DatasetDepth:
     def depth(self, batch: Batch) -> NDArray[np.float32]:
         """The shipped depth [L,H,W], NaN where it says nothing."""
         return _shipped(batch, "depth").astype(np.float32, copy=False)
-
-
-def describe_mask() -> AnnotatorInfo:
-    """The dataset's masks."""
-    return DatasetMask.info
-
-
-def describe_depth() -> AnnotatorInfo:
-    """The dataset's depth."""
-    return DatasetDepth.info
 
 
 def _shipped(batch: Batch, track: str) -> NDArray:

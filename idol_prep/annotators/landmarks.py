@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idol_prep.annotators.mediapipe_pose import missing
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch, Relief
 from idol_prep.schema import DataError, Polarity, Scope
+
+__all__ = ["LandmarksDepth", "depth_from_relief", "describe", "missing"]
 
 _BONES = np.array(
     [

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep.annotators import mediapipe_pose
-from idol_prep.annotators.mediapipe_pose import PersonEngine
+from idol_prep.annotators.mediapipe_pose import PersonEngine, missing
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch
+
+__all__ = ["MediapipeMask", "PersonEngine", "describe", "missing"]
 
 
 class MediapipeMask:

@@ -30,6 +30,10 @@ class AnnotatorInfo:
     licence: str
     weights: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each weight file, by file name."""
+    commercial: bool = True
+    """Whether code and weights may be used commercially; False too where that is not known."""
+    source: str = ""
+    """Where the weights come from; empty where they come with the package."""
     approximate: bool = False
     """Whether the track only stands in for the real quantity; said wherever the track shows."""
     note: str = ""
@@ -53,7 +57,7 @@ class Relief:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoseTrack:
-    """Keypoints of one person a frame ([L,1,18]; a missing joint has score 0), and the relief where there is one."""
+    """Keypoints of the people in each frame, [L,P,K] (a missing joint has score 0), and the relief of a single one."""
 
     keypoints: Keypoints
     relief: Relief | None = None
@@ -73,7 +77,7 @@ class Batch:
 
 @runtime_checkable
 class PoseAnnotator(Protocol):
-    """Finds the main person's joints."""
+    """Finds people's joints; who the main one is, and who is who, is settled over the whole clip."""
 
     @property
     def info(self) -> AnnotatorInfo: ...
@@ -87,7 +91,10 @@ class PoseAnnotator(Protocol):
 
 @runtime_checkable
 class MaskAnnotator(Protocol):
-    """Says how much of each pixel is the main person: uint8 [L,H,W], 0 nothing, 255 all."""
+    """Says how much of each pixel is the main person: uint8 [L,H,W], 0 nothing, 255 all.
+
+    One that sees several people gives a layer for each, [L,P,H,W]; the one that holds the subject's joints is taken.
+    """
 
     @property
     def info(self) -> AnnotatorInfo: ...

@@ -1,11 +1,13 @@
 """The TikTok dataset as published (Jafarian and Park, HDNet): ``00001/{images,masks,densepose}/0001.png``.
 
 Frames count from 1, with gaps now and then; the download nests its folder once or twice. Masks come with it, DensePose
-too (not needed here); depth lies beside them where a depth network was run: ``00001/depth/0001.{png,npy,txt}``.
+too (read where a depth network asks for it); depth lies beside them where a depth network was run:
+``00001/depth/0001.{png,npy,txt}``.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ class TikTokSequence:
 
     folder: Path
     split: Split
+    densepose: bool = False
+    """Whether each frame shall bring its DensePose picture."""
 
     @property
     def id(self) -> str:
@@ -53,13 +57,15 @@ class TikTokSequence:
     @cached_property
     def _stamp(self) -> str:
         files = [*self._frames.values(), *(file for track in self._tracks.values() for file in track.values())]
-        return f"{len(files)} files, {sum(file.stat().st_size for file in files)} bytes"
+        return f"{len(files)} files, {sum(os.stat(file).st_size for file in files)} bytes"
 
     def look(self) -> ClipLook:
         """Size by the first frame's header; notes how many numbers are missing. Raises `DataError` if empty."""
         numbers = self._numbers
         if not self._frames:
             raise DataError(f"{self.folder / 'images'}: holds no frame (0001.png, ...)")
+        if self.densepose and not self._tracks["densepose"]:
+            raise DataError(f"{self.folder / 'densepose'}: holds no DensePose; choose another --depth than hdnet")
         if not numbers:
             raise DataError(f"{self.folder}: no frame has a mask (and depth, where shipped) of its own number")
         height, width = picture_size(self._frames[numbers[0]])
@@ -94,11 +100,12 @@ class TikTokSequence:
         return {
             "mask": _numbered(self.folder / "masks", (".png", ".jpg", ".jpeg")),
             "depth": _numbered(self.folder / "depth", _DEPTH_SUFFIXES),
+            "densepose": _numbered(self.folder / "densepose", (".png",)) if self.densepose else {},
         }
 
     def _shipped(self, number: int, size: tuple[int, int]) -> dict[str, NDArray]:
         """The tracks that this sequence brings, of one frame."""
-        readers = {"mask": read_mask, "depth": read_depth}
+        readers = {"mask": read_mask, "depth": read_depth, "densepose": read_rgb}
         return {
             track: _fitting(readers[track](paths[number]), size, paths[number])
             for track, paths in self._tracks.items()
@@ -116,14 +123,17 @@ class TikTokSource:
     name: str = field(default="tiktok", init=False)
 
     @classmethod
-    def open(cls, raw: Path, *, split: str = "disco-public") -> TikTokSource:
+    def open(cls, raw: Path, *, split: str = "disco-public", densepose: bool = False) -> TikTokSource:
         """Find the sequences at or up to three folders below ``raw``; ``split`` is a preset's name or a split file.
 
-        Raises `DataError` where there are none, or for an unknown split.
+        With ``densepose`` a frame without its DensePose counts as missing, as one without its mask does. Raises
+        `DataError` where there are none, or for an unknown split.
         """
         root, folders = _find_sequences(raw)
         assigned = _assign([folder.name for folder in folders], split)
-        sequences = tuple(TikTokSequence(folder=folder, split=assigned[folder.name]) for folder in folders)
+        sequences = tuple(
+            TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders
+        )
         return cls(root=root, sequences=sequences, splits=split)
 
     def clips(self) -> Sequence[TikTokSequence]:
@@ -182,8 +192,9 @@ def _numbered(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
     """Files whose name ends in a number, by that number; empty where there is no such folder."""
     if not folder.is_dir():
         return {}
-    files = (file for file in folder.iterdir() if file.suffix.lower() in suffixes)
-    return {number: file for file in files if (number := _number(file.stem)) is not None}
+    stems = ((name, *os.path.splitext(name)) for name in os.listdir(folder))
+    numbered = ((name, _number(stem)) for name, stem, suffix in stems if suffix.lower() in suffixes)
+    return {number: folder / name for name, number in numbered if number is not None}
 
 
 def _number(name: str) -> int | None:

@@ -1,8 +1,12 @@
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 from raw_material import without_mediapipe, write_dancer_video, write_empty_video, write_sequence
 from typer.testing import CliRunner
 
@@ -93,7 +97,7 @@ def test_annotators_are_listed_with_readiness_and_licence():
         (("folder", "text.mp4", "--shard", "half"), "--shard half is no part; write I/N"),
         (("folder", "text.mp4", "--shard", "3/2"), "no shard 3/2"),
         (("folder", "text.mp4", "--size", "100"), "size 100 is not usable"),
-        (("folder", "text.mp4", "--depth", "midas"), "choose from dataset, landmarks"),
+        (("folder", "text.mp4", "--depth", "lidar"), "choose from dataset, hdnet, midas"),
         (("synthetic", "--split", "all"), "unknown split 'all'"),
     ],
 )
@@ -107,6 +111,71 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, words, com
     assert done.exit_code == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("idol: error:")]
     assert complaint in line
+
+
+@needs_mediapipe
+def test_verify_finds_what_is_wrong(tmp_path):
+    for name in "ab":
+        write_dancer_video(tmp_path / "raw" / f"{name}.mp4")
+    out = tmp_path / "out"
+    assert idol("prep", "folder", tmp_path / "raw", "-o", out, "--size", 64).exit_code == 0
+    good = idol("prep", "verify", out, "--json")
+    assert (good.exit_code, json.loads(good.stdout)["problems"]) == (0, [])
+    assert json.loads(good.stdout)["frames"] == 24
+    track = out / "clips" / "b" / "mask.mkv"
+    track.write_bytes(track.read_bytes()[:-7])
+    (out / "clips" / "c").mkdir()
+    bad = idol("prep", "verify", out, "--json")
+    assert bad.exit_code == 1
+    problems = {one["clip"]: one["problem"] for one in json.loads(bad.stdout)["problems"]}
+    assert "c: a clip that the manifest does not list" in problems[""]
+    assert "mask.mkv: is missing or changed" in problems["b"]
+
+
+@needs_mediapipe
+def test_report_is_one_page_with_every_clip(tmp_path):
+    for name in ("a", "b<script>"):
+        write_dancer_video(tmp_path / "raw" / f"{name}.mp4")
+    write_empty_video(tmp_path / "raw" / "wall.mp4")
+    out = tmp_path / "out"
+    idol("prep", "folder", tmp_path / "raw", "-o", out, "--size", 64)
+    done = idol("prep", "report", out, "--json")
+    assert json.loads(done.stdout)["clips"] == 2
+    page = (out / "report.html").read_text()
+    (text,) = re.findall(r'id="data">(.*?)</script>', page)
+    data = json.loads(text)
+    assert [clip["id"] for clip in data["clips"]] == ["a", "b-script"]
+    assert data["rejects"][0]["reason"].startswith("no person")
+    assert {"worst", "frames", "mask_flicker", "resolution", "cuts"} <= set(data["scores"])
+    picture = Image.open(io.BytesIO(base64.b64decode(data["clips"][0]["strip"])))
+    assert picture.size == (320, 80)
+    assert "http" not in page
+    assert idol("prep", "verify", out, "--json").exit_code == 0
+
+
+def test_the_commercial_policy_refuses_what_is_not_free(tmp_path):
+    write_sequence(tmp_path / "00001")
+    words = ("prep", "tiktok", tmp_path, "-o", tmp_path / "out", "--license-policy", "commercial")
+    done = idol(*words, "--pose", "openpose")
+    assert done.exit_code == 2
+    assert "pose annotator 'openpose' is not for commercial use (CMU" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@needs_mediapipe
+def test_limits_reject_with_the_reason(tmp_path):
+    write_dancer_video(tmp_path / "a.mp4")
+    words = ("prep", "folder", tmp_path / "a.mp4", "-o", tmp_path / "out", "--limit")
+    done = idol(*words, "min_resolution=4")
+    assert done.exit_code == 2
+    assert "resolution: 0.4" in done.stderr
+    assert "at least 4 is wanted" in done.stderr
+    assert "no such limit" in idol(*words, "blur=1").stderr
+
+
+def test_errors_of_a_source_come_as_json_too(tmp_path):
+    done = idol("prep", "tiktok", tmp_path / "absent", "--json")
+    assert json.loads(done.stdout)["exit_code"] == 2
 
 
 def test_help_is_light():

@@ -38,8 +38,8 @@ def test_every_annotator_says_who_made_it():
 
 
 def test_unknown_annotator_is_named_with_the_known_ones():
-    with pytest.raises(DataError, match="no depth annotator is named 'midas'; choose from dataset, landmarks"):
-        annotators.create_depth("midas")
+    with pytest.raises(DataError, match="no depth annotator is named 'lidar'; choose from dataset, hdnet, midas"):
+        annotators.create_depth("lidar")
 
 
 @needs_mediapipe
@@ -201,7 +201,7 @@ def test_landmarks_depth_needs_joints_in_space():
 def test_shipped_tracks_pass_through_unchanged():
     depth = np.random.default_rng(0).random((2, 8, 8), np.float32)
     batch = Batch(frames=np.zeros((2, 8, 8, 3), np.uint8), shipped={"depth": depth})
-    annotator = annotators.create_depth("dataset", polarity="inverse")
+    annotator = annotators.create_depth("dataset", annotators.Setting(polarity="inverse"))
     assert annotator.polarity == "inverse"
     np.testing.assert_array_equal(annotator.depth(batch), depth)
 

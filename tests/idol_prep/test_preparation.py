@@ -136,7 +136,7 @@ def test_bad_clips_become_rejects_with_reasons_and_stay_so(tmp_path):
     assert {line["id"]: line["stage"] for line in lines} == {"short": "quality", "nobody": "quality", "text": "decode"}
     again = prepare(FolderSource.open(raw), tmp_path / "out", SMALL)
     assert (again.kept_before, again.rejected_before, again.frames) == (1, 3, 0)
-    retried = prepare(FolderSource.open(raw), tmp_path / "out", replace(SMALL, retry_rejects=True))
+    retried = prepare(FolderSource.open(raw), tmp_path / "out", replace(SMALL, retry="all"))
     assert len(retried.rejected) == 3
 
 

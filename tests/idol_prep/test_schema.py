@@ -10,7 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from idol_prep.pose import Keypoints
-from idol_prep.schema import Clip, ClipRecord, DataError, Dataset, DatasetWriter, DepthRange, DepthTrack
+from idol_prep.schema import (
+    Clip,
+    ClipRecord,
+    DataError,
+    Dataset,
+    DatasetWriter,
+    DepthRange,
+    DepthTrack,
+    NoClipsError,
+    Reject,
+)
 
 FRAMES, HEIGHT, WIDTH = 11, 37, 50
 RECIPE = {"kind": "test", "seed": 1}
@@ -209,23 +219,62 @@ def test_a_clip_may_lack_depth_and_background(writer: DatasetWriter):
         clip.depth()
 
 
+def reject(clip_id: str, stage: str = "quality", reason: str = "no person: nobody") -> Reject:
+    return Reject(id=clip_id, source=f"{clip_id}.mp4", stage=stage, reason=reason)
+
+
+def listed(writer: DatasetWriter) -> list[str]:
+    return [json.loads(line)["id"] for line in (writer.root / "rejects.jsonl").read_text().splitlines()]
+
+
 def test_rejects_are_listed_with_their_reason(writer: DatasetWriter):
-    writer.reject("b", source="b.mp4", stage="pose", reason="nobody in it")
-    writer.reject("b", source="b.mp4", stage="decode", reason="breaks off")
-    assert writer.rejects() == [{"id": "b", "source": "b.mp4", "stage": "decode", "reason": "breaks off"}]
+    writer.reject(reject("c"))
+    writer.reject(reject("b"))
+    writer.reject(reject("b", "decode", "truncated: breaks off"))
+    assert writer.rejects() == {"b": reject("b", "decode", "truncated: breaks off"), "c": reject("c")}
+    assert [one.failed for one in writer.rejects().values()] == [True, False]
     writer.write_clip(record(), **tracks())
-    assert writer.finish().info["counts"] == {"clips": 1, "frames": 11, "rejects": 1, "splits": {"train": 1}}
+    assert writer.finish().info["counts"] == {"clips": 1, "frames": 11, "rejects": 2, "splits": {"train": 1}}
+    assert listed(writer) == ["b", "c"]
+    assert DatasetWriter(writer.root, recipe=RECIPE).rejects() == writer.rejects()
+
+
+def test_a_reject_that_was_made_since_is_struck_off(writer: DatasetWriter):
+    for name in "ab":
+        writer.reject(reject(name))
+    with pytest.raises(NoClipsError):
+        writer.finish()
+    assert listed(writer) == ["a", "b"]
+    writer.write_clip(record(), **tracks())
+    writer.finish()
+    assert listed(writer) == ["b"]
+
+
+def test_the_lost_rest_of_a_clip_is_in_the_list(writer: DatasetWriter):
+    writer.write_clip(record(lost="truncated: 11 good frames are kept"), **tracks())
+    writer.finish()
+    assert listed(writer) == ["a-rest"]
+
+
+def test_a_damaged_list_of_rejects_is_named(writer: DatasetWriter):
+    (writer.root / "rejects.jsonl").write_text('{"id": "a"')
+    with pytest.raises(DataError, match=r"rejects\.jsonl: is damaged"):
+        writer.rejects()
 
 
 def test_the_manifest_can_be_queried(writer: DatasetWriter):
-    writer.write_clip(record("b", split="val"), **tracks())
-    writer.write_clip(record("a"), **tracks(1))
+    writer.write_clip(record("b", split="val", scores={"sharp": 0.5}), **tracks())
+    writer.write_clip(record("a", scores={"sharp": 0.25}), **tracks(1))
     dataset = writer.finish()
     table = pq.read_table(writer.root / "manifest.parquet", columns=["id", "split", "depth_polarity"]).to_pydict()
     assert table == {"id": ["a", "b"], "split": ["train", "val"], "depth_polarity": ["distance", "distance"]}
     assert [r.id for r in dataset.records()] == ["a", "b"]
     assert [r.id for r in dataset.records("val")] == ["b"]
-    assert dataset.records("test") == []
+    assert not dataset.records("test")
+    assert dataset.records(score_sharp=(0.4, None)).ids() == ["b"]
+    assert dataset.records(frames=(None, 10)).ids() == []
+    with pytest.raises(DataError, match="has no column 'score_blur'"):
+        dataset.records(score_blur=(0, 1))
 
 
 def test_content_hash_tells_contents_not_places(tmp_path: Path):

@@ -1,0 +1,58 @@
+"""Where networks run. Nothing is asked of torch before an annotator asks for its device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idol_prep.schema import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+ON_CPU = 8
+"""Frames that travel together without a GPU: batches gain a CPU nothing, and small ones keep its cache."""
+_GPU_BYTES_A_FRAME = 256 << 20
+"""What the largest of the networks takes for one frame, by a wide margin."""
+_MOST = 64
+
+
+class Device:
+    """A device by name: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: a GPU where torch sees one.
+
+    Raises `DataError` when it is used, where a GPU was named and none is there: nothing falls back to the CPU.
+    """
+
+    def __init__(self, name: str = "auto") -> None:
+        self.name = name
+        self._torch: torch.device | None = None
+
+    @property
+    def torch(self) -> torch.device:
+        """The device as torch names it."""
+        if self._torch is None:
+            self._torch = _resolved(self.name)
+        return self._torch
+
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames a batch has: as many as the GPU's free memory holds; 8 where nothing uses a GPU."""
+        if self._torch is None or self._torch.type == "cpu":
+            return ON_CPU
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(self._torch)
+        return max(ON_CPU, min(_MOST, free // _GPU_BYTES_A_FRAME // ON_CPU * ON_CPU))
+
+
+def _resolved(name: str) -> torch.device:
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DataError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DataError(f"device {name}: torch sees {torch.cuda.device_count()} GPUs; install its driver, or use cpu")
+    return device
