@@ -16,7 +16,8 @@ from torchvision.models import inception
 
 from idol_eval import features
 from idol_eval.features import random_weights, resize, weights
-from idol_eval.features.extractor import Extractor, ExtractorSpec
+from idol_eval.features.extractor import Extractor, ExtractorSpec, Precision
+from idol_eval.features.folding import fold_normalisations
 from idol_eval.features.i3d import I3D, Unit, max_pool_same
 from idol_eval.features.inception import FidInception
 from idol_eval.features.resnet3d import ResNet3d50
@@ -246,6 +247,56 @@ def test_bicubic_is_pils_on_float_channels(size: int) -> None:
         assert found.min() < 0 or found.max() > 255 or np.ptp(found) < 255  # overshoot is not clipped
 
 
+def test_clipped_bicubic_has_no_overshoot() -> None:
+    frame = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (1, 40, 40, 3))
+    kept, clipped = resize.bicubic_antialias(frame, 64), resize.bicubic_clipped(frame, 64)
+    assert kept.min() < 0
+    assert_allclose(clipped, kept.clamp(0, 255))
+
+
+def test_crop_after_scaling_the_shorter_side() -> None:
+    frame = np.zeros((1, 8, 16, 3), np.uint8)
+    frame[:, :, 4:12] = 200
+    assert_allclose(resize.bilinear_crop(frame, 8), 200)
+    assert_allclose(resize.bilinear_crop(frame.transpose(0, 2, 1, 3), 8), 200)
+    assert resize.bilinear_crop(frame, 5).shape == (1, 3, 5, 5)
+
+
+def test_corner_bilinear_reads_at_multiples_of_the_scale() -> None:
+    ramp = np.tile(np.arange(0, 80, 10, dtype=np.uint8)[None, None, :, None], (1, 8, 1, 3))
+    assert_allclose(resize.bilinear_corner(ramp, 16)[0, 0, 0, :15], np.arange(15) * 5.0)
+    assert_allclose(resize.bilinear_corner(ramp, 16)[0, 0, 0, 15], 70)
+
+
+def test_folded_normalisations_change_nothing() -> None:
+    network = nn.Sequential(nn.Conv3d(3, 5, 1, bias=False), nn.BatchNorm3d(5), nn.ReLU(), nn.BatchNorm3d(5)).eval()
+    for buffer in network.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.1, 2)
+    x = torch.rand(2, 3, 2, 4, 4)
+    with torch.inference_mode():
+        expected = network(x)
+        folded = fold_normalisations(network)
+        assert_allclose(folded(x), expected, rtol=1e-5, atol=1e-6)
+    assert [type(part).__name__ for part in folded] == ["Conv3d", "Identity", "ReLU", "BatchNorm3d"]
+
+
+@pytest.mark.parametrize("name", ["inception-fid", "i3d-1x7x7", "resnet3d-50"])
+def test_extractors_fold_every_normalisation(name: str) -> None:
+    network = features.load(name)._network
+    assert not any(isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d) for part in network.modules())
+
+
+def test_bfloat16_states_its_error(clip: np.ndarray) -> None:
+    exact = stub("frames", 1).frames(clip)
+    fast = stub("frames", 1, precision="bfloat16")
+    assert fast.precision_error is None
+    assert_allclose(fast.frames(clip), exact, rtol=0.02)
+    assert fast.precision_error is not None
+    assert 0 < fast.precision_error < 0.02
+    assert fast.describe()["precision"] == "bfloat16"
+
+
 def test_bilinear_is_without_antialiasing() -> None:
     frame = np.zeros((1, 4, 4, 3), np.uint8)
     frame[:, ::2] = 255
@@ -270,18 +321,20 @@ class Means(nn.Module):
         return x.mean(dim=(1, 3, 4)) if x.ndim == 5 else x.mean(dim=(1, 2, 3))[:, None]
 
 
-def stub(takes: str, dimensions: int, batch: int = 3) -> Extractor:
+def stub(takes: str, dimensions: int, batch: int = 3, precision: Precision = "float32") -> Extractor:
     spec = ExtractorSpec(
         name="means",
         takes=takes,  # type: ignore[arg-type]
         build=Means,
-        prepare=lambda frames: torch.from_numpy(np.moveaxis(frames, -1, 1).copy()).float(),
+        side=2,
+        resize="bilinear",  # to the side that the frames have: nothing changes
+        scale=lambda x: x,
+        values="0..255",
         dimensions=dimensions,
-        resize="none",
         layer="mean",
         batch=batch,
     )
-    return Extractor(spec, Means(), weights.Weights(label="none"), "cpu")
+    return Extractor(spec, Means(), weights.Weights(label="none"), "cpu", precision)
 
 
 def test_snippets_are_the_frames_they_should_be() -> None:
@@ -346,6 +399,8 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         features.load("i3d-1x7x7", tmp_path / "absent.pt")
     with pytest.raises(ValueError, match="unknown extractor"):
         features.load("vgg")
+    with pytest.raises(ValueError, match="unknown resizing 'lanczos'; choose one of bicubic-antialias"):
+        features.load("inception-fid", resize="lanczos")
 
 
 def with_bias(tmp_path: Path, file: Path) -> Path:
