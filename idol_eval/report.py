@@ -1,16 +1,15 @@
 """Rows as JSON, as Markdown and as the cells of a table. Nothing is printed here."""
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
-from idol_eval.bench import Row
 from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
+from idol_eval.row import Row
+from idol_eval.versions import versions
 
 _EMPTY = "-"
 BRIEF: tuple[str, ...] = (
@@ -94,18 +93,6 @@ def markdown(
     if paper:
         blocks += ["The paper's numbers: other data and other weights, no line to compare with.", _table(*cells(paper))]
     return "\n\n".join(blocks) + "\n"
-
-
-def versions() -> dict[str, str]:
-    """What numbers may depend on besides the protocol."""
-    names = {"torch": "torch", "numpy": "numpy", "av": "av", "idol": "idol-video-depth"}
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name, package in names.items():
-        try:
-            found[name] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _row_json(row: Row, protocol: Protocol) -> dict[str, Any]:

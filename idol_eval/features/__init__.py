@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from idol_eval.features.extractor import Extractor, ExtractorSpec, Feed, Precision
+from idol_eval.features.extractor import Extractor, ExtractorSpec, Precision
 from idol_eval.features.i3d import I3D
 from idol_eval.features.inception import FidInception
 from idol_eval.features.resize import RESIZERS
 from idol_eval.features.resnet3d import ResNet3d50
 from idol_eval.features.weights import Published, Weights, WeightsError
 
-__all__ = ["EXTRACTORS", "RESIZERS", "Extractor", "ExtractorSpec", "Feed", "Weights", "WeightsError", "load"]
+__all__ = ["EXTRACTORS", "RESIZERS", "Extractor", "ExtractorSpec", "Precision", "Weights", "WeightsError", "load"]
 
 ACTIVITYNET_MEAN = (114.7748, 107.7354, 99.4750)
 """RGB mean that the 3D ResNet was trained with, in 0..255."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,14 +102,14 @@ class Extractor:
 
     def frames(self, frames_LHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [L, D] of single frames."""
-        return self._collected(self.frame_inputs(frames_LHW3))
+        return self.features(self.frame_inputs(frames_LHW3))
 
     def snippets(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> NDArray[np.float32]:
         """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``."""
-        return self._collected(self.snippet_inputs(frames_LHW3, starts, length))
+        return self.features(self.snippet_inputs(frames_LHW3, starts, length))
 
     def frame_inputs(self, frames_LHW3: NDArray[np.uint8]) -> Iterator[Tensor]:
-        """What the network takes of each frame, [3, S, S]; for `Feed`."""
+        """What the network takes of each frame, [3, S, S]."""
         for at in range(0, len(frames_LHW3), _BLOCK):
             yield from self.spec.prepare(frames_LHW3[at : at + _BLOCK])
 
@@ -130,40 +131,20 @@ class Extractor:
     def run(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
         """Features [n, D] of one batch."""
         x = torch.stack(list(inputs)).to(self.device).contiguous(memory_format=self._layout)
-        features = self._network(x.to(getattr(torch, self.precision))).float()
+        found = self._network(x.to(getattr(torch, self.precision))).float()
         if self._exact is not None:
             exact = self._exact(x)
-            self.precision_error = float((features - exact).norm() / exact.norm())
+            self.precision_error = float((found - exact).norm() / exact.norm())
             self._exact = None
-        return features.cpu().numpy()
+        return found.cpu().numpy()
 
-    def _collected(self, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
-        parts: list[NDArray[np.float32]] = []
-        feed = Feed(self, parts.append)
-        feed.add(inputs)
-        feed.flush()
+    def features(self, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
+        """Features [n, D] of what `frame_inputs` or `snippet_inputs` gave, in full batches but for the last."""
+        parts = [self.run(batch) for batch in _batches(inputs, self.spec.batch)]
         return np.concatenate(parts) if parts else np.empty((0, self.spec.dimensions), np.float32)
 
 
-class Feed:
-    """Runs an extractor over clip after clip in full batches, which cost half as much a snippet as single ones.
-
-    ``sink`` gets features [n, D] in the order in which inputs were added; the last come with `flush`.
-    """
-
-    def __init__(self, extractor: Extractor, sink: Callable[[NDArray[np.float32]], object]) -> None:
-        self._extractor, self._sink = extractor, sink
-        self._waiting: list[Tensor] = []
-
-    def add(self, inputs: Iterable[Tensor]) -> None:
-        """Add inputs of the extractor, and run every batch that is full."""
-        for one in inputs:
-            self._waiting.append(one)
-            if len(self._waiting) == self._extractor.spec.batch:
-                self.flush()
-
-    def flush(self) -> None:
-        """Run what waits."""
-        if self._waiting:
-            self._sink(self._extractor.run(self._waiting))
-            self._waiting = []
+def _batches(inputs: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
+    rest = iter(inputs)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -185,7 +185,7 @@ def test_left_out_reference_clips_are_said(tmp_path: Path) -> None:
         (["--samples", "x", "--reference", "y"], "x: no such file or folder"),
         (["--samples", "x", "--reference", "y", "--ckpt", "z"], "--ckpt: goes with a checkpoint"),
         (["--samples", "x", "--reference", "y", "--seed", "0"], "--seed: goes with a checkpoint"),
-        (["--metrics", "lpips"], "unknown metric 'lpips'"),
+        (["--metrics", "vmaf"], "unknown metric 'vmaf'"),
         (["--weights", "vgg=x"], "--weights vgg=x: give one of fid_fvd=FILE"),
         (["--weights", "fvd=absent.pt"], "absent.pt: no such weight file"),
         (["--ckpt", "absent"], "absent"),

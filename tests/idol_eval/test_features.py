@@ -436,14 +436,10 @@ def test_identities(tmp_path: Path) -> None:
     assert weights.identify(file).label == "sha256:5891b5b522d5"
 
 
-def test_a_feed_fills_batches_across_clips_and_keeps_the_order() -> None:
-    extractor, batches = stub("frames", 1, batch=3), []
-    feed = features.Feed(extractor, batches.append)
-    for length in (2, 0, 5, 1):
-        first = sum(len(batch) for batch in batches) + len(feed._waiting)
-        frames = np.arange(first, first + length, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-        feed.add(extractor.frame_inputs(frames))
-    feed.flush()
-    feed.flush()
-    assert [len(batch) for batch in batches] == [3, 3, 2]
-    assert_allclose(np.concatenate(batches)[:, 0], np.arange(8))
+def test_features_come_in_full_batches_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor, sizes = stub("frames", 1, batch=3), []
+    plain = extractor.run
+    monkeypatch.setattr(extractor, "run", lambda inputs: sizes.append(len(inputs)) or plain(inputs))
+    frames = np.arange(8, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    assert_allclose(extractor.frames(frames)[:, 0], np.arange(8))
+    assert sizes == [3, 3, 2]
