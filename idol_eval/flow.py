@@ -85,4 +85,7 @@ def gradients(x_N1HW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _box(x: Tensor, window: int) -> Tensor:
-    return F.avg_pool2d(x, window, stride=1, padding=window // 2, count_include_pad=False)
+    """Mean over a square about each pixel, one axis after the other."""
+    half = window // 2
+    x = F.avg_pool2d(x, (window, 1), stride=1, padding=(half, 0), count_include_pad=False)
+    return F.avg_pool2d(x, (1, window), stride=1, padding=(0, half), count_include_pad=False)

@@ -27,6 +27,8 @@ class Progress:
     what: str
 
 
+_NOT_OF_BASELINES = ("alignment", "pose")
+"""Trivial answers have no picture of their own to align with."""
 Tell: TypeAlias = Callable[[Progress], None]
 
 
@@ -66,7 +68,8 @@ def gather(
     for done, (truth, answers) in enumerate(_answered(candidates, work, config), start=1):
         featuring.add(truth, evidence.truth)
         for candidate, row, pred in zip(candidates, evidence.rows, answers, strict=True):
-            scores, reasons = clip_scores(pred, truth, config.families, more)
+            families = [one for one in config.families if row.kind != "baseline" or one not in _NOT_OF_BASELINES]
+            scores, reasons = clip_scores(pred, truth, families, more)
             row.per_clip[truth.id], row.frames[truth.id] = scores, truth.shape[0]
             for what, why in reasons.items():
                 row.leave_out(f"{what}: {why}", truth.id)
