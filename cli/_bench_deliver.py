@@ -13,6 +13,7 @@ from idol_eval import report as writing
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
 from idol_eval.row import Row
+from idol_eval.sheets import Panel
 
 _PAPER_NAMES = ("IDOL",)
 
@@ -35,6 +36,7 @@ class Findings:
     reference: dict[str, Any]
     record: dict[str, Any] = field(default_factory=dict)
     costs: Complexity | None = None
+    panels: Sequence[Panel] = ()
 
 
 def deliver(out: Output, found: Findings, report: Report) -> None:
@@ -77,7 +79,7 @@ class _Pages:
             return scores_table(found.rows, found.protocol)
         from idol_eval.pages import scores_page
 
-        return scores_page(found.rows, found.protocol, self._paper)
+        return scores_page(found.rows, found.protocol, self._paper, found.panels)
 
 
 def check_ending(file: Path) -> str:

@@ -44,9 +44,9 @@ class Result:
 
 def run(out: Output, choice: Choice, config: BenchConfig, place: _bench_scoring.Place) -> Result:
     """Open, pair, score."""
-    sets = _named_sets(choice)
     if choice.reference is None:
         raise ValueError("--reference: missing; give both --samples A and --reference B")
+    sets = _named_sets(choice)
     first = next(iter(sets.values()))
     true = _reference(choice, first)
     pairings = {name: folders.pair(own, true, choice.limit) for name, own in sets.items()}

@@ -14,6 +14,11 @@ from idol_eval.shards import Shard
 
 if TYPE_CHECKING:
     from cli._bench_sheet import SheetWish
+    from idol_eval.baselines import Candidate
+    from idol_eval.protocol import Protocol
+    from idol_eval.row import Row
+    from idol_eval.samples import ClipSet
+    from idol_eval.sheets import Panel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +70,12 @@ def folders(out: Output, task: Task, given: Folders) -> None:
     if not found.rows:
         _say_shard(out, task, task.report.folder)
         return
-    if task.sheet is not None:
-        _bench_sheet.write(out, task.sheet, found.rows, found.candidates, (found.reference, task.config.protocol))
     findings = Findings(
-        rows=found.rows, protocol=task.config.protocol, reference=found.reference.describe(), record=found.record
+        rows=found.rows,
+        protocol=task.config.protocol,
+        reference=found.reference.describe(),
+        record=found.record,
+        panels=_pictures(out, task, found.rows, found.candidates, (found.reference, task.config.protocol)),
     )
     deliver(out, findings, task.report)
 
@@ -85,9 +92,6 @@ def checkpoint(out: Output, task: Task, given: Generation) -> None:
     if not result.rows:
         _say_shard(out, task, folder.path)
         return
-    if task.sheet is not None:
-        about = (result.reference, result.config.protocol)
-        _bench_sheet.write(out, task.sheet, result.rows, result.candidates, about)
     made = result.record["generation"]
     costs = _bench_costs.costs(out, result.pipe, made, task.config.device) if given.complexity else None
     findings = Findings(
@@ -96,8 +100,30 @@ def checkpoint(out: Output, task: Task, given: Generation) -> None:
         reference=result.reference.describe(),
         record=result.record,
         costs=costs,
+        panels=_pictures(out, task, result.rows, result.candidates, (result.reference, result.config.protocol)),
     )
     deliver(out, findings, replace(task.report, folder=folder.path))
+
+
+def _pictures(
+    out: Output,
+    task: Task,
+    rows: "Sequence[Row]",
+    candidates: "Sequence[Candidate]",
+    about: "tuple[ClipSet, Protocol]",
+) -> "Sequence[Panel]":
+    """Worst and median clips, where a sheet or a page wants them and a metric can choose them."""
+    from idol_eval.samples import SampleError
+
+    try:
+        sheet = _bench_sheet.draw(rows, candidates, about, "auto" if task.sheet is None else task.sheet.by)
+    except SampleError:
+        if task.sheet is not None:
+            raise
+        return ()  # nothing was measured clip by clip, and nobody asked for a sheet
+    if task.sheet is not None:
+        _bench_sheet.write(out, task.sheet, sheet)
+    return sheet.panels
 
 
 def refuse_with_samples(given: dict[str, Any]) -> None:

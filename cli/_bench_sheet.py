@@ -25,24 +25,33 @@ class SheetWish:
             raise ValueError(f"--sheet {self.file}: name a file that ends in .png or .html")
 
 
-def write(
-    out: Output,
-    wish: SheetWish,
-    rows: Sequence[Row],
-    candidates: Sequence[Candidate],
-    about: tuple[ClipSet, Protocol],
-) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sheet:
+    """The chosen clips, drawn."""
+
+    chosen: sheets.Chosen
+    panels: list[sheets.Panel]
+
+
+def draw(
+    rows: Sequence[Row], candidates: Sequence[Candidate], about: tuple[ClipSet, Protocol], by: str = "auto"
+) -> Sheet:
     """Choose clips, read them once more, draw."""
     shown = [one for one in candidates if one.kind == "measured"]
-    chosen = sheets.choose(rows, wish.by)
+    chosen = sheets.choose(rows, by)
     reference, protocol = about
     panels = []
     for pick, truth in zip(chosen.picks, truths(reference, [pick.id for pick in chosen.picks], protocol), strict=True):
         answers = {one.name: one.answer(truth) for one in shown}
         panels.append(sheets.panel(truth, answers, pick, chosen))
+    return Sheet(chosen=chosen, panels=panels)
+
+
+def write(out: Output, wish: SheetWish, sheet: Sheet) -> None:
+    """As PNG or HTML."""
     wish.file.parent.mkdir(parents=True, exist_ok=True)
     if wish.file.suffix.lower() == ".png":
-        sheets.stacked(panels).save(wish.file)
+        sheets.stacked(sheet.panels).save(wish.file)
     else:
-        wish.file.write_text(sheets.page(panels, chosen), encoding="utf-8")
+        wish.file.write_text(sheets.page(sheet.panels, sheet.chosen), encoding="utf-8")
     out.line(str(wish.file))

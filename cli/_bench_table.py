@@ -41,11 +41,13 @@ def _places() -> tables.Places:
 
 def _remarks(table: tables.Table) -> list[str]:
     said = [f"The paper's columns: {paper_values.MARK.removeprefix('paper: ')}."]
-    said += [f"Not measured here: {', '.join(table.gaps)}."] if table.gaps else []
+    said += [f"Not measured here: {'; '.join(table.gaps)}."] if table.gaps else []
     said += [f"Not comparable with these, in a table of its own: {', '.join(table.incomparable)}."] * bool(
         table.incomparable
     )
-    return said + [f"No row of this table: {', '.join(table.strangers)}."] * bool(table.strangers)
+    return said + [
+        f"Of no row shown (a name belongs to a row only within one --dataset): {', '.join(table.strangers)}."
+    ] * bool(table.strangers)
 
 
 def _text(built: Sequence[tables.Table], ending: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from idol_eval.catalogue import Metric
 from idol_eval.protocol import Protocol
-from idol_eval.report import columns, protocol_text, remarks
+from idol_eval.report import BRIEF, columns, protocol_text, remarks
 from idol_eval.row import Row
 
 _SPECIAL = {
@@ -23,7 +23,7 @@ _ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$", "one": r"$\to 1$"}
 
 def scores_table(rows: Sequence[Row], protocol: Protocol) -> str:
     """A ``table`` environment; only measured rows compete for bold. What was left out is in comments above it."""
-    shown = columns(rows)
+    shown = columns(rows, BRIEF)
     heads = " & ".join(["", *(f"{escaped(metric.title)}{_ARROWS[metric.better]}" for metric in shown)])
     marks = {metric.key: _ranked(metric, rows) for metric in shown}
     lines = [

@@ -10,6 +10,7 @@ from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.protocol import Protocol
 from idol_eval.report import cells, columns, protocol_text, remarks, uncertainty_cells
 from idol_eval.row import Row
+from idol_eval.sheets import Panel, embedded
 
 _STYLE = """
 body{font-family:system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#222}
@@ -33,12 +34,15 @@ _PLOTTED = (
 )
 
 
-def scores_page(rows: Sequence[Row], protocol: Protocol, paper: Sequence[Row] = ()) -> str:
-    """A whole page; nothing is loaded from elsewhere."""
+def scores_page(
+    rows: Sequence[Row], protocol: Protocol, paper: Sequence[Row] = (), panels: Sequence[Panel] = ()
+) -> str:
+    """A whole page; nothing is loaded from elsewhere. ``panels`` show clips of `idol_eval.sheets`."""
     blocks = [table_html(*cells(rows)), f"<p>{escape(protocol_text(protocol, rows))}</p>", _list(remarks(rows))]
     plots = [_plot(metric, rows) for metric in columns(rows) if metric.key in _PLOTTED]
     blocks += ["<h2>Plots</h2>", f'<div class="plots">{"".join(plots)}</div>']
     blocks += ["<p>Whiskers are 95 % of bootstrap draws over videos.</p>", "<h2>Worst clips</h2>", _worst(rows)]
+    blocks += [f"<h3>{escape(one.title)}</h3>{embedded(one.picture, one.title)}" for one in panels]
     uncertain = uncertainty_cells(rows)
     if uncertain[1]:
         blocks += ["<h2>How sure the numbers are</h2>", table_html(*uncertain)]

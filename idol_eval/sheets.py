@@ -167,6 +167,7 @@ def _cell(picture: NDArray[np.uint8]) -> Image.Image:
     small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     cell = Image.new("RGB", (_CELL, _CELL), (230, 230, 230))
     cell.paste(small, ((_CELL - small.width) // 2, (_CELL - small.height) // 2))
+    ImageDraw.Draw(cell).rectangle((0, 0, _CELL - 1, _CELL - 1), outline=(200, 200, 200))
     return cell
 
 

@@ -38,7 +38,7 @@ class Table:
     @property
     def gaps(self) -> list[str]:
         """Rows that nobody has measured here."""
-        return [line.paper.label for line in self.lines if line.measured is None]
+        return [_name(line.paper) for line in self.lines if line.measured is None]
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Headings and lines: for each metric the paper's number, then ours."""
@@ -104,13 +104,15 @@ def build(
 ) -> list[Table]:
     """Table ``number``, once for each group of comparable results (once with gaps alone where there are none).
 
-    A result belongs to the row of its own name, or to those that ``places`` lists for it.
+    A result belongs to the rows that ``places`` lists for it, or to the one of its own name where the lines shown are
+    of one dataset.
 
     Raises:
         ValueError: no such table or dataset in it.
     """
-    rows, places = paper_values.select(number, dataset), places or {}
-    known = [result for result in results if any(_fits(result, row, places) for row in rows)]
+    rows, given = paper_values.select(number, dataset), places or {}
+    alone = len({row.dataset for row in rows}) == 1
+    known = [result for result in results if any(_fits(result, row, given, alone) for row in rows)]
     strangers = tuple(f"{one.name} ({one.origin})" for one in results if one not in known)
     several = groups(known) or [[]]
     said = tuple(f"{one.name} ({one.origin})" for group in several for one in group) if len(several) > 1 else ()
@@ -121,7 +123,10 @@ def build(
             number=number,
             title=rows[0].title,
             metrics=metrics,
-            lines=tuple(Line(paper=row, measured=_first(group, row, places)) for row in rows),
+            lines=tuple(
+                Line(paper=row, measured=next((one for one in group if _fits(one, row, given, alone)), None))
+                for row in rows
+            ),
             incomparable=tuple(one for one in said if one not in {f"{own.name} ({own.origin})" for own in group}),
             strangers=strangers,
         )
@@ -129,13 +134,13 @@ def build(
     ]
 
 
-def _fits(result: Result, row: PaperRow, places: Places) -> bool:
-    own = {(row.table, row.name, row.dataset), (row.table, row.name, None)}
-    return result.name in (row.name, row.label) or any(tuple(place) in own for place in places.get(result.name, ()))
-
-
-def _first(group: Sequence[Result], row: PaperRow, places: Places) -> Result | None:
-    return next((result for result in group if _fits(result, row, places)), None)
+def _fits(result: Result, row: PaperRow, places: Places, one_dataset: bool) -> bool:
+    """By the row's name alone only where the table is of one dataset: a name does not say of which it is."""
+    own = (row.table, row.name, row.dataset if not one_dataset else None)
+    listed = [
+        (table, name, dataset if not one_dataset else None) for table, name, dataset in places.get(result.name, ())
+    ]
+    return result.name == row.label or own in listed or (one_dataset and result.name == row.name)
 
 
 def _name(row: PaperRow) -> str:

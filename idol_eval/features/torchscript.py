@@ -4,6 +4,7 @@ Names inside such a file are its author's; units come in the network's order, so
 Whether that was right is then measured: both networks must give the same logits.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ def convert(file: Path, target: Path, *, trust: bool = False) -> Converted:
 
 def _opened(file: Path) -> Any:
     try:
-        return torch.jit.load(str(file), map_location="cpu").eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch retires the format; the published file stays one
+            return torch.jit.load(str(file), map_location="cpu").eval()
     except RuntimeError as error:
         raise WeightsError(f"{file}: is no TorchScript file ({str(error).splitlines()[0]})") from error
 

@@ -58,7 +58,14 @@ def test_a_checkpoint(tmp_path: Path, checkpoint: Path, dancers: Dataset, traini
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     rows = {row["name"]: row for row in result["rows"]}
-    assert [row["kind"] for row in rows.values()] == ["measured", "ceiling", *["baseline"] * 3, "paper", "paper"]
+    assert [row["kind"] for row in rows.values()] == [
+        "measured",
+        "ceiling",
+        "ceiling",
+        *["baseline"] * 3,
+        "paper",
+        "paper",
+    ]
     assert rows["debug"]["counts"] == {"clips": 2, "frames": 8}
     assert {"depth_mse", "depth_fg_mse", "psnr", "silhouette_iou", "video_change"} <= rows["debug"]["values"].keys()
     assert rows["first frame held still"]["values"]["video_change"] == 0
