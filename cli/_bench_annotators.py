@@ -107,8 +107,9 @@ class Annotated:
 
     @property
     def notes(self) -> list[str]:
-        own = [] if self.pose is None else [f"poses found again by {self.pose.name}"]
-        return own + ([] if self.depth is None else [self.depth.note])
+        said = [*getattr(self.inner, "notes", ())]
+        said += [] if self.depth is None else [self.depth.note]
+        return said + ([] if self.pose is None else [f"poses found again by {self.pose.name}"])
 
     def answer(self, truth: EvalClip) -> EvalClip:
         """The inner answer, with what annotators find in it."""

@@ -51,7 +51,8 @@ def test_methods_as_rows_with_sheet_and_files(tmp_path: Path, home: Path, truth:
     assert low < rows[1]["values"]["psnr"] < high
     assert r"\textbf" in files[1].read_text()
     assert "data:image/png" in files[2].read_text()
-    assert Image.open(tmp_path / "sheet.png").width > 500
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
     table = idol("table", "1", "--scores", files[-1], "--dataset", "tiktok", "--json")
     (found,) = json.loads(table.stdout)["tables"]
     measured = {row["row"]: row["measured"] for row in found["rows"]}
@@ -92,7 +93,7 @@ def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, trut
         (["--samples", "GOOD", "--reference", "TRUTH", "--repeat", "2"], "--repeat: goes with a checkpoint"),
         (["--samples", "GOOD", "--samples", "FEW", "--reference", "TRUTH"], "row few: lacks clip c, which good has"),
         (["--samples", "MP4", "--reference", "TRUTH", "--lossless"], "lossy pictures or videos, and --lossless"),
-        (["--samples", "CUT", "--reference", "TRUTH"], "a.mkv"),
+        (["--samples", "CUT", "--reference", "TRUTH"], "clip a: 1 frames against 4"),
         (["--row", "a"], "--row: names a folder of --samples"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--metrics", "fvd"], "4 frames are too few for snippets of 8"),
         (["table", "3", "--dataset", "mnist"], "the paper has no such row: table 3, dataset mnist"),

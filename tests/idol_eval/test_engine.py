@@ -301,6 +301,21 @@ def test_containers_lose_what_they_are_known_to_lose() -> None:
     assert errors[1] > 2
 
 
+def test_depth_with_gaps_is_refused_by_clip(truth: Dataset, tmp_path: Path) -> None:
+    home = tiny_clips.videos(tmp_path / "set", truth)
+    for id in "abc":
+        depth = tiny_clips.normalised(truth, id)
+        (home / f"{id}.depth.mkv").unlink()
+        np.save(home / f"{id}.depth.npy", np.where(depth == 1, np.nan, depth) if id == "b" else depth)
+    true = open_set(truth.root)
+    config = BenchConfig(families=choose("depth"), bootstrap=0)
+    with pytest.raises(SampleError, match="clip b: depth: pred holds NaN or infinity; fill pixels"):
+        score([candidate(home, truth)], true, true.ids, config)
+    (home / "a.depth.npy").write_bytes(b"no array")
+    with pytest.raises(SampleError, match=r"a\.depth\.npy: cannot be read as an array"):
+        score([candidate(home, truth)], true, true.ids, config)
+
+
 def test_families_beyond_the_protocol_are_named(truth: Dataset, noisy: Path, cache: Path) -> None:
     config = BenchConfig(protocol=named("stylegan-v").custom(snippet=9), families=choose("fid_fvd,lpips,psnr"))
     true = open_set(truth.root)

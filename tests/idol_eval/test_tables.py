@@ -19,7 +19,7 @@ from idol_eval.samples import EvalClip, SampleError
 from idol_eval.sheets import choose, page, panel, stacked
 
 
-def row(name: str, fvd: float = 100.0, n: int = 50, **more) -> Row:  # noqa: ANN003
+def row(name: str, fvd: float = 100.0, n: int = 50, **more) -> Row:
     network = {"name": "i3d-1x7x7", "weights": "i3d_pretrained_400.pt", "sha256": "ab", "comparable": True}
     clips = tuple({"id": f"c{i}", "depth_mse": value} for i, value in enumerate((0.01, 0.05, 0.03)))
     values: dict[str, float | None] = {"fvd": fvd, "depth_mse": 0.03}
@@ -27,7 +27,7 @@ def row(name: str, fvd: float = 100.0, n: int = 50, **more) -> Row:  # noqa: ANN
     return Row(name=name, values=values, per_clip=clips, **given)  # type: ignore[arg-type]
 
 
-def written(file: Path, rows: list[Row], content: str = "x", protocol=IDOL_8) -> Path:  # noqa: ANN001
+def written(file: Path, rows: list[Row], content: str = "x", protocol=IDOL_8) -> Path:
     file.write_text(json.dumps(to_json(rows, protocol, {"content": content})))
     return file
 
@@ -87,7 +87,9 @@ def test_rows_that_differ_get_tables_of_their_own(tmp_path: Path, change: dict, 
 
 def test_weights_and_versions_count_too(tmp_path: Path) -> None:
     (one,) = tables.read_scores([written(tmp_path / "one.json", [row("IDOL")])])
-    other = Result(name="x", origin="o", row=one.row, reference=one.reference, versions=dict(one.versions) | {"torch": "1"})
+    other = Result(
+        name="x", origin="o", row=one.row, reference=one.reference, versions=dict(one.versions) | {"torch": "1"}
+    )
     assert [text.partition(":")[0] for text in differences(one, other)] == ["versions.torch"]
     network = {"fvd": {**one.row["extractors"]["fvd"], "sha256": "cd"}}
     changed = Result(

@@ -63,7 +63,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     other = scripted(tmp_path / "other.pt", nn.Conv3d(3, 4, 1), (1, 3, 2, 2, 2))
     with pytest.raises(WeightsError, match=r"is no I3D of 400 classes: weight is \(4, 3, 1, 1, 1\)"):
         convert(other, tmp_path / "x.safetensors", trust=True)
-    with pytest.raises(WeightsError, match="ends in .safetensors"):
+    with pytest.raises(WeightsError, match=r"ends in \.safetensors"):
         convert(other, tmp_path / "x.pt", trust=True)
     with pytest.raises(FileNotFoundError, match="no such weight file"):
         convert(tmp_path / "absent.pt", tmp_path / "x.safetensors")
