@@ -26,6 +26,11 @@ class Report:
     files: Sequence[Path] = ()
     paper: int | None = 1
 
+    @property
+    def has_page(self) -> bool:
+        """Whether an HTML page will be written."""
+        return self.folder is not None or any(file.suffix.lower() == ".html" for file in self.files)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Findings:

@@ -86,6 +86,7 @@ def checkpoint(out: Output, task: Task, given: Generation) -> None:
     from cli import _bench_costs
 
     folder = _defaults.bench_folder(given.checkpoint.path, task.report.folder)
+    task = replace(task, report=replace(task.report, folder=folder.path))
     settings = bench.Settings(seed=given.seeds[0], **given.settings)
     choice = bench.Choice(data=given.data, repeats=given.seeds[1:], **task.choice)
     result = bench.run(out, given.checkpoint, folder, (settings, choice), task.config, task.place(folder.path))
@@ -102,7 +103,7 @@ def checkpoint(out: Output, task: Task, given: Generation) -> None:
         costs=costs,
         panels=_pictures(out, task, result.rows, result.candidates, (result.reference, result.config.protocol)),
     )
-    deliver(out, findings, replace(task.report, folder=folder.path))
+    deliver(out, findings, task.report)
 
 
 def _pictures(
@@ -115,6 +116,8 @@ def _pictures(
     """Worst and median clips, where a sheet or a page wants them and a metric can choose them."""
     from idol_eval.samples import SampleError
 
+    if task.sheet is None and not task.report.has_page:
+        return ()
     try:
         sheet = _bench_sheet.draw(rows, candidates, about, "auto" if task.sheet is None else task.sheet.by)
     except SampleError:

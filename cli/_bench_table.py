@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 from cli import _defaults
@@ -63,7 +64,7 @@ def _text(built: Sequence[tables.Table], ending: str) -> str:
     if ending == ".tex":
         return "\n".join(plain_table(title, *cells, said) for title, cells, said in parts)
     body = "".join(
-        f"<h2>{title}</h2>{table_html(*cells)}<ul>{''.join(f'<li>{text}</li>' for text in said)}</ul>"
+        f"<h2>{escape(title)}</h2>{table_html(*cells)}<ul>{''.join(f'<li>{escape(text)}</li>' for text in said)}</ul>"
         for title, cells, said in parts
     )
     return page(f"Table {built[0].number} of the paper", body)
