@@ -2,20 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli import _bench_baselines, _checkpoint, _defaults
+from cli import _bench_baselines, _bench_scoring, _checkpoint, _defaults
+from cli._bench_annotators import Annotated, DepthInference, with_poses
 from cli._bench_ceiling import CodecCeiling
 from cli._output import Output
+from idol_eval.baselines import Candidate, Truth
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet, SampleSet
+from idol_eval.repeats import repeated
 from idol_eval.samples import DepthRule, Pairing
 from idol_prep.schema import Dataset, Split
 
 if TYPE_CHECKING:
-    from idol_eval.baselines import Candidate
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
@@ -39,6 +42,10 @@ class Choice:
     limit: int | None
     train_data: Path | None
     baselines: bool
+    infer_depth: str | None = None
+    pose: str | None = None
+    repeats: Sequence[int] = ()
+    """Further seeds to generate with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +53,7 @@ class Result:
     """Rows, and what the report says of how they came about."""
 
     rows: list[Row]
+    candidates: list[Candidate]
     config: BenchConfig
     reference: PreparedSet
     record: dict[str, Any]
@@ -58,10 +66,9 @@ def run(
     folder: _defaults.Chosen,
     how: tuple[Settings, Choice],
     config: BenchConfig,
+    place: _bench_scoring.Place = _bench_scoring.Place(),  # noqa: B008 - immutable
 ) -> Result:
-    """Generate what is not there yet, and score."""
-    from cli.bench import score
-
+    """Generate what is not there yet, and score. Without rows where this was a shard."""
     settings, choice = how
     dataset = _data(out, choice.data)
     _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
@@ -72,18 +79,42 @@ def run(
     job = _Job(
         pipe=pipe, identity=identity, reference=reference, ids=ids, settings=settings, frames=config.protocol.frames
     )
-    samples = job.generate(out, folder.path)
-    pairing = Pairing(pairs=tuple((id, id) for id in ids))
-    rows: list[Candidate] = [SampleCandidate.of(pipe.recipe.name, samples, pairing, config.protocol.frames)]
-    rows.append(CodecCeiling(pipe=pipe))
+    rows = _measured(out, job, (settings.seed, *choice.repeats), folder.path, place.part(ids))
+    described = next(one.samples.describe() for one in rows)
+    rows = [*rows, *_with_inferred_depth(rows, choice.infer_depth, reference.rule), CodecCeiling(pipe=pipe)]
     if choice.baselines:
+        rows.append(Truth())
         against = _bench_baselines.Against(
             reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path
         )
         rows += _bench_baselines.rows(out, against, choice.train_data)
-    scored = score(out, rows, reference, ids, config)
-    record = {"samples": samples.describe(), "generation": job.record}
-    return Result(rows=scored, config=config, reference=reference, record=record, pipe=pipe)
+    rows = with_poses(rows, choice.pose)
+    scored = _bench_scoring.score(out, _bench_scoring.Job(candidates=rows, reference=reference, ids=ids), config, place)
+    if choice.repeats and scored:
+        scored = [repeated(pipe.recipe.name, scored[: 1 + len(choice.repeats)]), *scored]
+    record = {"samples": described, "generation": job.record | {"seeds": [settings.seed, *choice.repeats]}}
+    return Result(rows=scored, candidates=rows, config=config, reference=reference, record=record, pipe=pipe)
+
+
+def _measured(
+    out: Output, job: "_Job", seeds: Sequence[int], folder: Path, here: Sequence[str]
+) -> list[SampleCandidate]:
+    """The checkpoint's samples, one row a seed; only those of the clips ``here`` are made."""
+    pairing = Pairing(pairs=tuple((id, id) for id in job.ids))
+    rows = []
+    for seed in seeds:
+        own = replace(job, settings=replace(job.settings, seed=seed), ids=tuple(here))
+        name = job.pipe.recipe.name if len(seeds) == 1 else f"{job.pipe.recipe.name}, seed {seed}"
+        rows.append(SampleCandidate.of(name, own.generate(out, folder), pairing, job.frames))
+    return rows
+
+
+def _with_inferred_depth(rows: Sequence[SampleCandidate], name: str | None, rule: DepthRule) -> list[Candidate]:
+    """The same frames with depth estimated from them (the paper's row for DisCo)."""
+    if name is None:
+        return []
+    infer = DepthInference(name)
+    return [Annotated(inner=row, name=f"{row.name}, depth by {name}", depth=infer, rule=rule) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,7 @@
-"""What a checkpoint costs (Tab. 7): parameters, FLOPs of a step, seconds and memory of a run."""
+"""What checkpoints and recipes cost (Tab. 7): parameters, FLOPs of a step, seconds and memory of a run."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,19 @@ from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters
 if TYPE_CHECKING:
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
+
+_WARMUP = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class How:
+    """What is counted: ``guidance`` None is each recipe's own; ``timed`` also runs the denoiser."""
+
+    frames: int = 8
+    guidance: float | None = None
+    timed: bool = False
+    repeats: int = 5
+    device: str = "cpu"
 
 
 def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) -> Complexity:
@@ -37,15 +52,97 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
     )
 
 
+def table(out: Output, names: Sequence[str], how: How) -> None:
+    """One line a recipe, ratios to the first, the paper's Table 7 in a table of its own."""
+    from idol_eval import paper_values
+    from idol_eval import report as writing
+    from idol_model import recipes
+
+    chosen = [recipes.get(name) for name in names]
+    with out.progress(len(chosen), "counting") as bar:
+        found = []
+        for recipe in chosen:
+            found.append(_cost(recipe, how))
+            bar.advance(note=recipe.name)
+    first = found[0]
+    lines = [
+        [
+            recipe.name,
+            f"{sum(cost.parameters.values()) / 1e9:.3f}",
+            f"{(cost.flops_per_step or 0) / 1e12:.3f}",
+            f"{(cost.flops_per_step or 0) / (first.flops_per_step or 1):.2f}",
+            _spread(cost),
+            "" if cost.seconds is None or not first.seconds else f"{cost.seconds / first.seconds:.2f}",
+            "" if cost.peak_memory_mb is None else f"{cost.peak_memory_mb:.0f}",
+        ]
+        for recipe, cost in zip(chosen, found, strict=True)
+    ]
+    heads = ["recipe", "parameters (B)", "FLOPs of a step (T)", f"/ {names[0]}", "seconds of a step", "/", "peak MB"]
+    out.table(f"Cost of {how.frames} frames", heads, lines)
+    for recipe, cost in zip(chosen, found, strict=True):
+        parts = ", ".join(f"{part} {count / 1e6:.2f} M" for part, count in cost.parameters.items())
+        out.line(f"{recipe.name}: {parts}; {cost.rule}")
+    if not how.timed:
+        out.line("Counted without storage; --time also runs a step of each on this machine with random weights.")
+    out.table("The paper's Table 7: one V100, FLOPs by a rule of its own", *writing.cells(_paper()))
+    rows = [{"recipe": recipe.name, **asdict(cost)} for recipe, cost in zip(chosen, found, strict=True)]
+    out.result({"rows": rows, "paper": [dict(row.values) | {"row": row.name} for row in paper_values.select(7)]})
+
+
+def _paper() -> list[Any]:
+    from idol_eval import paper_values
+
+    return paper_values.as_rows(paper_values.select(7))
+
+
+def _spread(cost: Complexity) -> str:
+    return "" if cost.seconds is None else f"{cost.seconds:.3g} ± {(cost.spread or 0) / 2:.2g}"
+
+
+def _cost(recipe: "Recipe", how: How) -> Complexity:
+    guidance = recipe.sampling.guidance if how.guidance is None else how.guidance
+    took = None
+    if how.timed:
+        call = _step(recipe, how.frames, guidance, how.device)
+        took = measure(call, repeats=how.repeats, warmup=_WARMUP, device=how.device)
+    return Complexity(
+        parameters=_parameters(recipe),
+        flops_per_step=step_flops(recipe, how.frames, guidance),
+        rule=f"{RULE}, guidance {guidance:g}, one denoising step",
+        frames=how.frames,
+        steps=1,
+        seconds=None if took is None else took.seconds,
+        spread=None if took is None else took.spread,
+        peak_memory_mb=None if took is None else took.peak_memory_mb,
+        memory_kind="" if took is None else took.memory_kind,
+        device=how.device,
+    )
+
+
+def _parameters(recipe: "Recipe") -> dict[str, int]:
+    import torch
+
+    from idol_model.model import IdolModel
+
+    with torch.device("meta"):
+        model = IdolModel.from_recipe(recipe)
+    return count_parameters({name: getattr(model, name) for name in ("unet", "pose_control", "foreground", "codec")})
+
+
 def step_flops(recipe: "Recipe", frames: int, guidance: float) -> int:
     """FLOPs of one denoising step of ``frames`` frames, all streams; guidance other than 1 doubles them."""
+    return count_flops(_step(recipe, frames, guidance, "meta"))
+
+
+def _step(recipe: "Recipe", frames: int, guidance: float, device: str) -> "partial[Any]":
+    """One call of the denoiser with everything it takes, on ``device``."""
     import torch
 
     from idol_model.model import IdolModel
     from idol_model.sampling import Conditions, Denoiser, Tokens
 
-    with torch.device("meta"), torch.no_grad():
-        model = IdolModel.from_recipe(recipe).eval()
+    with torch.device(device), torch.no_grad():
+        model = IdolModel.from_recipe(recipe).eval().requires_grad_(False)
         side, latent = recipe.data.size, recipe.data.size // model.codec.factor
         person = torch.zeros(1, 3, model.foreground.input_size, model.foreground.input_size)
         picture = torch.zeros(1, model.codec.latent_channels, latent, latent)
@@ -54,9 +151,9 @@ def step_flops(recipe: "Recipe", frames: int, guidance: float) -> int:
             background_BCHW=picture,
             pose_BLCHW=torch.zeros(1, frames, 3, side, side),
         )
-        denoiser = Denoiser(model.unet, model.pose_control, conditions, guidance)
+        denoiser: Denoiser = Denoiser(model.unet, model.pose_control, conditions, guidance)
         z_SBLCHW = picture.expand(recipe.unet.streams, 1, frames, *picture.shape[1:])
-        return count_flops(denoiser, z_SBLCHW, torch.zeros((), dtype=torch.int64))
+        return partial(torch.no_grad()(denoiser), z_SBLCHW, torch.zeros((), dtype=torch.int64))
 
 
 def _still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:

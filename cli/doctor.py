@@ -156,12 +156,12 @@ def _weights() -> Iterator[Check]:
 
 def _extractors() -> Check:
     """Extractor files have no home of their own: each benchmark names them."""
-    from idol_eval.protocol import EXTRACTOR_OF
+    from idol_eval.protocol import IDOL_8
 
-    options = " ".join(f"--weights {family}=FILE" for family in EXTRACTOR_OF)
+    options = " ".join(f"--weights {family}=FILE" for family in IDOL_8.extractors)
     return Check(
         topic="weights",
-        name=", ".join(EXTRACTOR_OF.values()),
+        name=", ".join(IDOL_8.extractors.values()),
         state="note",
         found="not shipped; random unless named",
         todo=f"for numbers that compare with others': idol bench {options} (docs/weights_and_licences.md)",

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from idol_eval.depth import depth_metrics
     from idol_eval.frechet import frechet_distance
     from idol_eval.image import psnr, ssim
-    from idol_eval.protocol import IDOL_8, Protocol
+    from idol_eval.intervals import extrapolate
+    from idol_eval.kernel import kernel_distance
+    from idol_eval.pose import adherence
+    from idol_eval.protocol import IDOL_8, Protocol, protocols
     from idol_eval.samples import open_set, pair
     from idol_eval.silhouette import silhouette_iou
     from idol_eval.statistics import Statistics
@@ -25,11 +28,15 @@ __all__ = [
     "Protocol",
     "Row",
     "Statistics",
+    "adherence",
     "depth_metrics",
+    "extrapolate",
     "frame_change",
     "frechet_distance",
+    "kernel_distance",
     "open_set",
     "pair",
+    "protocols",
     "psnr",
     "score",
     "silhouette_iou",
@@ -42,11 +49,15 @@ _HOME = {
     "Protocol": "protocol",
     "Row": "bench",
     "Statistics": "statistics",
+    "adherence": "pose",
     "depth_metrics": "depth",
+    "extrapolate": "intervals",
     "frame_change": "temporal",
     "frechet_distance": "frechet",
+    "kernel_distance": "kernel",
     "open_set": "samples",
     "pair": "samples",
+    "protocols": "protocol",
     "psnr": "image",
     "score": "bench",
     "silhouette_iou": "silhouette",

@@ -36,6 +36,19 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """The true clips themselves: what alignment and found poses can reach at most with these annotations."""
+
+    name: str = "true clips"
+    kind: Kind = "ceiling"
+    compares_features: bool = False
+
+    def answer(self, truth: EvalClip) -> EvalClip:
+        """The clip as it is."""
+        return truth
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HeldStill:
     """The first frame's person pasted, where it stood, over the clean plate in every frame; depth of the first frame.
 

@@ -34,10 +34,26 @@ METRICS: tuple[Metric, ...] = (
     Metric("depth_fg_rmse", "person RMSE", "depth", "lower", ".4f"),
     Metric("depth_fg_mae", "person MAE", "depth", "lower", ".4f"),
     Metric("depth_aligned_mse", "aligned L2", "depth", "lower", ".4f"),
+    Metric("depth_fg_aligned_mse", "person aligned L2", "depth", "lower", ".4f"),
+    Metric("depth_fg_absrel", "person AbsRel", "depth", "lower", ".4f"),
+    Metric("depth_fg_delta1", "person δ1", "depth", "higher", ".3f"),
     Metric("silhouette_iou", "IoU", "silhouette", "higher", ".3f"),
     Metric("fid", "FID", "fid", "lower", ".2f"),
+    Metric("kid", "KID", "kid", "lower", ".5f"),
+    Metric("kvd", "KVD", "kvd", "lower", ".5f"),
     Metric("psnr", "PSNR", "psnr", "higher", ".2f"),
     Metric("ssim", "SSIM", "ssim", "higher", ".3f"),
+    Metric("lpips", "LPIPS", "lpips", "lower", ".4f"),
+    Metric("align_outline", "outline", "alignment", "higher", ".3f"),
+    Metric("align_edges", "edges", "alignment", "higher", ".3f"),
+    Metric("align_motion", "motion", "alignment", "higher", ".3f"),
+    Metric("pck_05", "PCK@0.05", "pose", "higher", ".3f"),
+    Metric("pck_10", "PCK@0.1", "pose", "higher", ".3f"),
+    Metric("pose_found", "joints found", "pose", "higher", ".3f"),
+    Metric("pose_error", "joint error", "pose", "lower", ".4f"),
+    Metric("video_warp", "video warp", "temporal", "lower", ".4f"),
+    Metric("depth_warp", "depth warp", "temporal", "lower", ".4f"),
+    Metric("depth_flicker", "depth flicker", "temporal", "lower", ".4f"),
     Metric("video_change", "video change", "temporal", "one", ".2f"),
     Metric("depth_change", "depth change", "temporal", "one", ".2f"),
 )
@@ -54,6 +70,8 @@ COSTS: tuple[Metric, ...] = (
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(metric.family for metric in METRICS))
 FEATURE_FAMILIES: tuple[str, ...] = ("fid_fvd", "fvd", "fid")
 """Those that compare distributions of features, and so need an extractor."""
+KERNEL_OF: dict[str, str] = {"kid": "fid", "kvd": "fvd"}
+"""Kernel distances, and the family whose features they compare."""
 BY_KEY: dict[str, Metric] = {metric.key: metric for metric in (*COSTS, *METRICS)}
 
 

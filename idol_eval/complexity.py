@@ -34,6 +34,8 @@ class Complexity:
     frames: int = 8
     steps: int | None = None
     seconds: float | None = None
+    spread: float | None = None
+    """The slowest of the timed calls less the fastest."""
     peak_memory_mb: float | None = None
     memory_kind: str = ""
     device: str = "cpu"

@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 _SLACK = 0.5
 """How far outside [0, 1] a value may lie before the depth is taken for one in other units."""
 
+_OFFSET = 1.0
+"""Added to depths in [0, 1] before ratios are taken; peers divide metres, whose zero is the camera."""
+_NEAR = 1.25
+
 
 def depth_metrics(pred: ArrayLike, target: ArrayLike, mask: ArrayLike | None = None) -> dict[str, float]:
     """Differences between two depths.
@@ -20,7 +24,10 @@ def depth_metrics(pred: ArrayLike, target: ArrayLike, mask: ArrayLike | None = N
 
     Returns:
         ``mse``, ``rmse`` (the root of ``mse``) and ``mae`` over all pixels; ``aligned_mse``, after the least-squares
-        scale and shift of ``pred`` over the whole clip; with a mask ``fg_mse``, ``fg_rmse`` and ``fg_mae``.
+        scale and shift of ``pred`` over the whole clip. With a mask ``fg_mse``, ``fg_rmse``, ``fg_mae``, and after the
+        least-squares scale and shift over the person: ``fg_aligned_mse``, ``fg_absrel`` and ``fg_delta1``.
+        The last two are those of Marigold and its kin (mean of ``|d - d*| / d*``; share of pixels with
+        ``max(d / d*, d* / d) < 1.25``) on ``target + 1``, as depth in [0, 1] has no zero to be relative to.
 
     Raises:
         ValueError: shapes that differ, NaN or infinity, values far outside [0, 1], or a mask without a pixel.
@@ -37,8 +44,20 @@ def depth_metrics(pred: ArrayLike, target: ArrayLike, mask: ArrayLike | None = N
             raise ValueError(f"depth: the mask is {inside.shape} and the depth {target_LHW.shape}; give equal shapes")
         if not inside.any():
             raise ValueError("depth: the mask is empty, so there is no foreground to measure; leave the mask out")
-        errors |= _errors((pred_LHW - target_LHW)[inside], "fg_")
+        errors |= _errors((pred_LHW - target_LHW)[inside], "fg_") | _relative(pred_LHW[inside], target_LHW[inside])
     return errors
+
+
+def _relative(pred: NDArray[np.float64], target: NDArray[np.float64]) -> dict[str, float]:
+    """Errors after alignment, on depths moved to 1..2 so that none is near 0."""
+    scale, shift = fit_scale_shift(pred, target)
+    mine, true = scale * pred + shift + _OFFSET, target + _OFFSET
+    ratio = np.where(mine > 0, np.maximum(mine / true, true / np.where(mine > 0, mine, 1)), np.inf)
+    return {
+        "fg_aligned_mse": float(np.mean((mine - true) ** 2)),
+        "fg_absrel": float(np.mean(np.abs(mine - true) / true)),
+        "fg_delta1": float(np.mean(ratio < _NEAR)),
+    }
 
 
 def fit_scale_shift(pred: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> tuple[float, float]:

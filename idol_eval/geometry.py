@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from idol_eval.samples import EvalClip
+from idol_prep.pose import Keypoints
 
 T = TypeVar("T", bound=np.generic)
 
@@ -31,7 +32,18 @@ def centre_square(clip: EvalClip, size: int) -> EvalClip:
         depth=None if clip.depth is None else _values(clip.depth, size),
         mask=None if clip.mask is None else _values(clip.mask, size),
         background=None if clip.background is None else _frames(clip.background[None], size)[0],
+        keypoints=None if clip.keypoints is None else _joints(clip.keypoints, clip.shape[1:], size),
     )
+
+
+def _joints(keypoints: Keypoints, frame: tuple[int, ...], size: int) -> Keypoints:
+    """Joints in pixels of the centred square; missing ones stay where they are."""
+    height, width = frame
+    side = min(height, width)
+    corner = np.array([(width - side) // 2, (height - side) // 2], np.float32)
+    moved = (keypoints.xy - corner) * np.float32(size / side)
+    xy = np.where(keypoints.score[..., None] > 0, moved, keypoints.xy).astype(np.float32)
+    return Keypoints(xy=xy, score=keypoints.score, format=keypoints.format)
 
 
 def _frames(frames_LHW3: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

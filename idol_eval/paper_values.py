@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 
-from idol_eval.bench import Row
+from idol_eval.row import Row
 
 MARK = "paper: other data and weights, not comparable with measured rows"
 """What every such row says of itself."""

@@ -1,16 +1,15 @@
 """Rows as JSON, as Markdown and as the cells of a table. Nothing is printed here."""
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
-from idol_eval.bench import Row
 from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
+from idol_eval.row import Row
+from idol_eval.versions import versions
 
 _EMPTY = "-"
 BRIEF: tuple[str, ...] = (
@@ -19,6 +18,9 @@ BRIEF: tuple[str, ...] = (
     "depth_mse",
     "depth_fg_mse",
     "silhouette_iou",
+    "align_outline",
+    "align_edges",
+    "pck_10",
     "fid",
     "psnr",
     "ssim",
@@ -66,6 +68,22 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     return [f"{text} [{', '.join(names)}]" for text, names in about.items()]
 
 
+def uncertainty_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Headings and one line for each value that has an interval, a spread or a limit."""
+    lines = []
+    for row in rows:
+        for metric in columns([row]):
+            low, high = row.intervals.get(metric.key, (None, None))
+            spread, limit = row.spreads.get(metric.key), row.limits.get(metric.key)
+            if low is None and spread is None and limit is None:
+                continue
+            interval = _EMPTY if low is None else f"{_written(metric, low)} to {_written(metric, high)}"
+            endless = _EMPTY if limit is None else _written(metric, limit.limit)
+            value, std = (_written(metric, one) for one in (row.values.get(metric.key), spread))
+            lines.append([row.name, metric.title, value, interval, std, endless])
+    return ["row", "metric", "value", "95 % over videos", "std", "endless samples"], lines
+
+
 def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
     """Headings and the lines of a table of parts and costs."""
     lines = [[name, f"{count / 1e6:.2f} M"] for name, count in found.parameters.items()]
@@ -85,27 +103,20 @@ def markdown(
     rows: Sequence[Row], protocol: Protocol, complexity: Complexity | None = None, paper: Sequence[Row] = ()
 ) -> str:
     """A page: the table, the protocol, what was left out, notes, costs; the paper's rows in a table of their own."""
-    blocks = [_table(*cells(rows)), _protocol_text(protocol, rows)]
+    blocks = [table_markdown(*cells(rows)), protocol_text(protocol, rows)]
+    if any(row.intervals or row.spreads or row.limits for row in rows):
+        blocks += ["How sure they are:", table_markdown(*uncertainty_cells(rows))]
     said = remarks(rows)
     if said:
         blocks.append("\n".join(f"- {text}" for text in said))
     if complexity is not None:
-        blocks.append(_table(*complexity_cells(complexity)))
+        blocks.append(table_markdown(*complexity_cells(complexity)))
     if paper:
-        blocks += ["The paper's numbers: other data and other weights, no line to compare with.", _table(*cells(paper))]
+        blocks += [
+            "The paper's numbers: other data and other weights, no line to compare with.",
+            table_markdown(*cells(paper)),
+        ]
     return "\n\n".join(blocks) + "\n"
-
-
-def versions() -> dict[str, str]:
-    """What numbers may depend on besides the protocol."""
-    names = {"torch": "torch", "numpy": "numpy", "av": "av", "idol": "idol-video-depth"}
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name, package in names.items():
-        try:
-            found[name] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _row_json(row: Row, protocol: Protocol) -> dict[str, Any]:
@@ -131,18 +142,22 @@ def _weights(row: Row) -> str:
     return ", ".join(dict.fromkeys(text["weights"] for text in row.extractors.values())) or _EMPTY
 
 
-def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table_markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, numbers to the right."""
     rule = ["---", *("---:" for _ in headings[1:])]
     return "\n".join("| " + " | ".join(line) + " |" for line in (headings, rule, *lines))
 
 
-def _protocol_text(protocol: Protocol, rows: Sequence[Row]) -> str:
+def protocol_text(protocol: Protocol, rows: Sequence[Row]) -> str:
+    """How the numbers came about, in one line."""
     size = "as they are" if protocol.size is None else f"centred square at {protocol.size} x {protocol.size}"
     counts = next((row.counts for row in rows if row.counts), {})
     used = {text["name"]: text["weights"] for row in rows for text in row.extractors.values()}
     counted = ", ".join(f"{number} {name.removesuffix('_n')}" for name, number in counts.items())
     networks = "; ".join(f"{name} with {weights}" for name, weights in used.items()) or "none"
     return (
-        f"Protocol {protocol.id}: snippets of {protocol.snippet} frames, stride {protocol.stride}; frames {size}; "
+        f"Protocol {protocol.id}: snippets of {protocol.snippet} frames, stride {protocol.stride}, "
+        f"{protocol.windows} window, padding {protocol.padding}, container {protocol.container}, "
+        f"{protocol.covariance} covariance; frames {size}; "
         f"{counted}. Extractors: {networks}."
     )

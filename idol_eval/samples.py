@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from idol_prep.pose import Keypoints
 from idol_prep.schema import Split
 
 
@@ -33,7 +34,7 @@ class EvalClip:
     """One clip in memory; what is None is not known.
 
     video: uint8 [L, H, W, 3]. depth: float32 [L, H, W] in [0, 1] by ``rule``. mask: uint8 [L, H, W], people
-    non-zero. background: uint8 [H, W, 3], the clean plate.
+    non-zero. background: uint8 [H, W, 3], the clean plate. keypoints: joints in pixels of these frames.
     """
 
     id: str
@@ -41,6 +42,7 @@ class EvalClip:
     depth: NDArray[np.float32] | None = None
     mask: NDArray[np.uint8] | None = None
     background: NDArray[np.uint8] | None = None
+    keypoints: Keypoints | None = None
     rule: DepthRule = DepthRule()
 
     @property

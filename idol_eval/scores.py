@@ -1,39 +1,44 @@
 """What one clip contributes to a row: every pairwise number, as a plain dictionary."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeAlias
 
+from idol_eval.alignment import alignment
 from idol_eval.depth import depth_metrics
 from idol_eval.image import psnr, ssim
+from idol_eval.pose import adherence
 from idol_eval.samples import EvalClip, SampleError
 from idol_eval.silhouette import silhouette_iou, threshold
-from idol_eval.temporal import frame_change
+from idol_eval.temporal import depth_flicker, frame_change, warp_errors
 
-Scores = dict[str, float]
-Reasons = dict[str, str]
+Scores: TypeAlias = dict[str, float]
+Reasons: TypeAlias = dict[str, str]
+Measure: TypeAlias = Callable[[EvalClip, EvalClip], tuple[Scores, Reasons]]
+"""Prediction and truth to numbers, and reasons for numbers that could not be taken, by what they are about."""
 
 
-def clip_scores(pred: EvalClip, truth: EvalClip, families: Collection[str]) -> tuple[Scores, Reasons]:
+def clip_scores(
+    pred: EvalClip, truth: EvalClip, families: Collection[str], more: Mapping[str, Measure] = {}
+) -> tuple[Scores, Reasons]:
     """Numbers of ``pred`` against ``truth``, and for each family that could not be measured the reason.
 
-    ``video_change`` and ``depth_change`` come as two numbers each, with ``_pred`` and ``_true`` at the end.
+    ``video_change`` and ``depth_change`` come as two numbers each, with ``_pred`` and ``_true`` at the end. ``more``
+    are measures by family beside `MEASURES`, those that need a network.
 
     Raises:
-        SampleError: frame counts, sizes or the near end of the depth differ.
+        SampleError: frame counts, sizes or the near end of the depth differ; or a measure refuses the clip.
     """
     check_pair(pred, truth)
     scores: Scores = {}
     reasons: Reasons = {}
-    if pred.video is not None and truth.video is not None:
-        if "psnr" in families:
-            scores["psnr"] = psnr(pred.video, truth.video)
-        if "ssim" in families:
-            scores["ssim"] = ssim(pred.video, truth.video)
-    if "depth" in families:
-        _depth(pred, truth, scores, reasons)
-    if "silhouette" in families:
-        _silhouette(pred, truth, scores, reasons)
-    if "temporal" in families:
-        _change(pred, truth, scores, reasons)
+    for family, measure in (MEASURES | dict(more)).items():
+        if family in families:
+            try:
+                found, why = measure(pred, truth)
+            except ValueError as error:
+                raise SampleError(f"clip {pred.id}: {error}") from error
+            scores |= found
+            reasons |= why
     return scores, reasons
 
 
@@ -61,37 +66,109 @@ def check_pair(pred: EvalClip, truth: EvalClip) -> None:
         )
 
 
-def _depth(pred: EvalClip, truth: EvalClip, scores: Scores, reasons: Reasons) -> None:
+def of_frames(name: str, distance: Callable[..., float]) -> Measure:
+    """A measure of two videos."""
+
+    def measure(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
+        if pred.video is None or truth.video is None:
+            return {}, {}
+        return {name: distance(pred.video, truth.video)}, {}
+
+    return measure
+
+
+def _depth(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
     if pred.depth is None or truth.depth is None:
-        reasons["depth"] = _without(pred, "depth")
-        return
+        return {}, {"depth": _without(pred, "depth")}
     mask = truth.mask if truth.mask is not None and truth.mask.any() else None
-    scores |= {f"depth_{name}": value for name, value in depth_metrics(pred.depth, truth.depth, mask).items()}
+    scores = {f"depth_{name}": value for name, value in depth_metrics(pred.depth, truth.depth, mask).items()}
     if mask is None:
-        reasons["depth on the person"] = "the reference has no mask" if truth.mask is None else "its mask is empty"
+        why = "the reference has no mask" if truth.mask is None else "its mask is empty"
+        return scores, {"depth on the person": why}
+    return scores, {}
 
 
-def _silhouette(pred: EvalClip, truth: EvalClip, scores: Scores, reasons: Reasons) -> None:
-    if pred.depth is None:
-        reasons["silhouette"] = _without(pred, "depth")
-    elif truth.mask is None:
-        reasons["silhouette"] = "the reference has no mask"
-    elif truth.rule.scope == "frame":
-        reasons["silhouette"] = "depth of the whole frame has no outline by a threshold"
-    else:
-        limit = threshold(pred.rule.person[1], pred.rule.background)
-        scores["silhouette_iou"] = silhouette_iou(pred.depth, truth.mask, limit)
+def _silhouette(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
+    why = _no_outline(pred, truth)
+    if why or pred.depth is None or truth.mask is None:
+        return {}, {"silhouette": why}
+    return {"silhouette_iou": silhouette_iou(pred.depth, truth.mask, _limit(pred))}, {}
 
 
-def _change(pred: EvalClip, truth: EvalClip, scores: Scores, reasons: Reasons) -> None:
+def _alignment(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
+    """The prediction's own video and depth; of the truth only the mask is used."""
+    why = _no_outline(pred, truth) or ("" if pred.video is not None else "no frames in the samples")
+    if not why and truth.mask is not None and not truth.mask.any():
+        why = "its mask is empty"
+    if why or pred.video is None or pred.depth is None or truth.mask is None:
+        return {}, {"alignment": why}
+    found = alignment(pred.video, pred.depth, truth.mask, _limit(pred))
+    values = {"outline": found.outline, "edges": found.edges, "motion": found.motion}
+    missing = [name for name, value in values.items() if value is None]
+    scores = {f"align_{name}": value for name, value in values.items() if value is not None}
+    return scores, {f"alignment of {', '.join(missing)}": "nothing to follow in this clip"} if missing else {}
+
+
+def _pose(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
+    if truth.keypoints is None:
+        return {}, {"pose": "the reference has no keypoints"}
+    if pred.keypoints is None:
+        return {}, {"pose": "no keypoints of the samples; name an annotator with --pose"}
+    found = adherence(pred.keypoints, truth.keypoints)
+    if found is None:
+        return {}, {"pose": "no joint drives this clip"}
+    scores = {"pck_05": found.pck_05, "pck_10": found.pck_10, "pose_found": found.found}
+    return (
+        (scores, {"pose error": "no joint was found"})
+        if found.error is None
+        else (
+            scores | {"pose_error": found.error},
+            {},
+        )
+    )
+
+
+def _temporal(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
     if truth.shape[0] < 2:
-        reasons["temporal"] = "one frame has no change"
-        return
-    for name in ("video", "depth"):
-        mine, true = getattr(pred, name), getattr(truth, name)
-        if mine is not None and true is not None:
-            scores[f"{name}_change_pred"] = frame_change(mine)
-            scores[f"{name}_change_true"] = frame_change(true)
+        return {}, {"temporal": "one frame has no change"}
+    tracks = {name: getattr(pred, name) for name in ("video", "depth") if getattr(pred, name) is not None}
+    scores: Scores = {}
+    for name, mine in tracks.items():
+        true = getattr(truth, name)
+        if true is not None:
+            scores |= {f"{name}_change_pred": frame_change(mine), f"{name}_change_true": frame_change(true)}
+    if truth.video is not None:
+        errors = warp_errors(truth.video, *tracks.values())
+        scores |= {f"{name}_warp": error for name, error in zip(tracks, errors, strict=True)}
+    if pred.depth is not None and truth.depth is not None:
+        flicker = depth_flicker(pred.depth, truth.depth)
+        scores |= {} if flicker is None else {"depth_flicker": flicker}
+    return scores, {}
+
+
+MEASURES: dict[str, Measure] = {
+    "psnr": of_frames("psnr", psnr),
+    "ssim": of_frames("ssim", ssim),
+    "depth": _depth,
+    "silhouette": _silhouette,
+    "alignment": _alignment,
+    "pose": _pose,
+    "temporal": _temporal,
+}
+"""By family. Families without an entry compare distributions, or need a network (LPIPS)."""
+
+
+def _no_outline(pred: EvalClip, truth: EvalClip) -> str:
+    """Why the depth has no outline to compare with a mask; empty where it has one."""
+    if pred.depth is None:
+        return _without(pred, "depth")
+    if truth.mask is None:
+        return "the reference has no mask"
+    return "depth of the whole frame has no outline by a threshold" if truth.rule.scope == "frame" else ""
+
+
+def _limit(pred: EvalClip) -> float:
+    return threshold(pred.rule.person[1], pred.rule.background)
 
 
 def _without(pred: EvalClip, track: str) -> str:

@@ -3,38 +3,37 @@
 ``EXTRACTORS`` lists them; `load` makes one ready, from a local weight file or with seeded random weights.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from idol_eval.features import resize
-from idol_eval.features.extractor import Extractor, ExtractorSpec, Feed
+from idol_eval.features.extractor import Extractor, ExtractorSpec, Precision
 from idol_eval.features.i3d import I3D
 from idol_eval.features.inception import FidInception
+from idol_eval.features.resize import RESIZERS
 from idol_eval.features.resnet3d import ResNet3d50
 from idol_eval.features.weights import Published, Weights, WeightsError
 
-__all__ = ["EXTRACTORS", "Extractor", "ExtractorSpec", "Feed", "Weights", "WeightsError", "load"]
+__all__ = ["EXTRACTORS", "RESIZERS", "Extractor", "ExtractorSpec", "Precision", "Weights", "WeightsError", "load"]
 
 ACTIVITYNET_MEAN = (114.7748, 107.7354, 99.4750)
 """RGB mean that the 3D ResNet was trained with, in 0..255."""
 
 
-def _for_inception(frames_LHW3: NDArray[np.uint8]) -> Tensor:
-    return resize.bilinear(frames_LHW3, 299) / 127.5 - 1
+def _signed(x_LCHW: Tensor) -> Tensor:
+    return x_LCHW / 127.5 - 1
 
 
-def _for_i3d(frames_LHW3: NDArray[np.uint8]) -> Tensor:
-    return resize.bicubic_antialias(frames_LHW3, 224) / 127.5 - 1
+def _about_128(x_LCHW: Tensor) -> Tensor:
+    return (x_LCHW - 128) / 128
 
 
-def _for_resnet3d(frames_LHW3: NDArray[np.uint8]) -> Tensor:
-    mean = torch.tensor(ACTIVITYNET_MEAN).view(3, 1, 1)
-    return resize.bicubic_antialias(frames_LHW3, 112) - mean
+def _less_mean(x_LCHW: Tensor) -> Tensor:
+    return x_LCHW - torch.tensor(ACTIVITYNET_MEAN).view(3, 1, 1)
 
 
 _I3D_FILES = (
@@ -54,53 +53,82 @@ def _i3d(pool: tuple[int, int, int]) -> ExtractorSpec:
         name=f"i3d-{size}",
         takes="snippets",
         build=partial(I3D, pool),
-        prepare=_for_i3d,
+        side=224,
+        resize="bicubic-antialias",
+        scale=_signed,
+        values="-1..1",
         dimensions=400,
-        resize="224x224 bicubic antialias, float, squashed",
         layer=f"logits, pool {size}",
         batch=2,
         known=_I3D_FILES,
     )
 
 
+def _inception(name: str, resize: str, scale: Callable[[Tensor], Tensor], values: str) -> ExtractorSpec:
+    return ExtractorSpec(
+        name=name,
+        takes="frames",
+        build=FidInception,
+        side=299,
+        resize=resize,
+        scale=scale,
+        values=values,
+        dimensions=2048,
+        layer="pool3",
+        batch=8,
+        known=(Published(file="pt_inception-2015-12-05-6726825d.pth", sha256="6726825d"),),
+    )
+
+
 EXTRACTORS: dict[str, ExtractorSpec] = {
     spec.name: spec
     for spec in (
-        ExtractorSpec(
-            name="inception-fid",
-            takes="frames",
-            build=FidInception,
-            prepare=_for_inception,
-            dimensions=2048,
-            resize="299x299 bilinear, no antialias, float, squashed",
-            layer="pool3",
-            batch=8,
-            known=(Published(file="pt_inception-2015-12-05-6726825d.pth", sha256="6726825d"),),
-        ),
+        _inception("inception-fid", "bilinear", _signed, "-1..1"),
+        _inception("inception-fid-tf", "bilinear-corner", _about_128, "(x - 128) / 128"),
         _i3d((1, 7, 7)),
         _i3d((2, 7, 7)),
         ExtractorSpec(
             name="resnet3d-50",
             takes="snippets",
             build=ResNet3d50,
-            prepare=_for_resnet3d,
+            side=112,
+            resize="bicubic-antialias",
+            scale=_less_mean,
+            values="0..255 less the ActivityNet mean",
             dimensions=2048,
-            resize="112x112 bicubic antialias, float, squashed",
             layer="average pooling before fc",
             batch=2,
             input_range=127.5,
         ),
     )
 }
+"""``inception-fid`` as pytorch-fid, ``inception-fid-tf`` as TensorFlow's graph and torch-fidelity prepare frames."""
 
 
-def load(name: str, file: Path | None = None, *, seed: int = 0, device: str = "cpu") -> Extractor:
+def load(
+    name: str,
+    file: Path | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    resize: str | None = None,
+    precision: Precision = "float32",
+) -> Extractor:
     """The extractor called ``name``, with the weights of ``file`` or with random ones of ``seed``.
 
+    ``resize`` takes another way to its size than its own (`RESIZERS`).
+
     Raises:
-        ValueError: unknown name; `WeightsError` where the file does not fit.
+        ValueError: unknown name or way; `WeightsError` where the file does not fit.
         FileNotFoundError: no such file.
     """
+    spec = _named(name, resize)
+    return Extractor.load(spec, file, seed=seed, device=device, precision=precision)
+
+
+def _named(name: str, resize: str | None) -> ExtractorSpec:
     if name not in EXTRACTORS:
         raise ValueError(f"unknown extractor {name!r}; choose one of {', '.join(EXTRACTORS)}")
-    return Extractor.load(EXTRACTORS[name], file, seed=seed, device=device)
+    if resize is not None and resize not in RESIZERS:
+        raise ValueError(f"unknown resizing {resize!r}; choose one of {', '.join(RESIZERS)}")
+    return replace(EXTRACTORS[name], resize=resize or EXTRACTORS[name].resize)

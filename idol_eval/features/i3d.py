@@ -67,7 +67,8 @@ class I3D(nn.Module):
             raise ValueError(
                 f"I3D with {self.pool} pooling needs 9 frames or more, got {frames}; use the 1x7x7 variant"
             )
-        x_NCTHW = self.logits(F.avg_pool3d(x_NCTHW, self.pool, stride=1))
+        pooled = F.avg_pool3d(x_NCTHW.float(), self.pool, stride=1)  # no such kernel for bf16 on a CPU
+        x_NCTHW = self.logits(pooled.to(x_NCTHW.dtype))
         return x_NCTHW.mean(dim=(2, 3, 4))
 
 
@@ -83,9 +84,17 @@ class Unit(nn.Module):
         self.bn = nn.BatchNorm3d(outer, eps=0.001, momentum=0.01) if activation else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x, padding = padded_same(x, self.kernel, self.stride)
-        x = F.conv3d(x, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
+        x = self._pointwise(x) if self.kernel == (1, 1, 1) and self.stride == (1, 1, 1) else self._convolved(x)
         return x if self.bn is None else F.relu(self.bn(x), inplace=True)
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        x, padding = padded_same(x, self.kernel, self.stride)
+        return F.conv3d(x, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
+
+    def _pointwise(self, x: Tensor) -> Tensor:
+        """A 1 x 1 x 1 convolution is a matrix product, for which torch on a CPU has the faster kernel."""
+        mixed = F.linear(x.movedim(1, -1), self.conv3d.weight.flatten(1), self.conv3d.bias)
+        return mixed.movedim(-1, 1)
 
 
 class Mixed(nn.Module):
@@ -107,17 +116,45 @@ class Mixed(nn.Module):
 
 
 def max_pool_same(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    """Max pooling with SAME padding. The zeros it adds change nothing: what comes here is never negative."""
-    x, padding = padded_same(x, kernel, stride)
-    return F.max_pool3d(x, kernel, stride, padding)
+    """Max pooling with SAME padding. The zeros it adds change nothing: what comes here is never negative.
+
+    One axis after another, each as elementwise maxima of shifted views: several times faster on a CPU than torch's
+    3D pooling, which also keeps indices.
+    """
+    x = _padded(x, kernel, stride)
+    for axis, (width, step) in enumerate(zip(kernel, stride, strict=True), start=2):
+        if width > 1 or step > 1:
+            x = _slid_maximum(x, axis, width, step)
+    return x
+
+
+def _slid_maximum(x: Tensor, axis: int, width: int, step: int) -> Tensor:
+    span = x.shape[axis] - width + 1
+    views = [x.narrow(axis, shift, span) for shift in range(width)]
+    if step > 1:
+        keep = (slice(None),) * axis + (slice(None, None, step),)
+        views = [view[keep] for view in views]
+    top = views[0] if width == 1 else torch.maximum(views[0], views[1])
+    for view in views[2:]:
+        top = torch.maximum(top, view)
+    return top
+
+
+def _padded(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
+    sides = [side for total in reversed(same_padding(x, kernel, stride)) for side in (total // 2, total - total // 2)]
+    return F.pad(x, sides) if any(sides) else x
+
+
+def same_padding(x: Tensor, kernel: Triple, stride: Triple) -> list[int]:
+    """How many elements SAME padding adds to each of the last three axes of ``x``."""
+    return [
+        max(k - (s if size % s == 0 else size % s), 0) for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)
+    ]
 
 
 def padded_same(x: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
     """``x``, padded where SAME padding is uneven, and the even padding that the operation still has to add."""
-    totals = [
-        max(k - (s if size % s == 0 else size % s), 0) for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)
-    ]
+    totals = same_padding(x, kernel, stride)
     if all(total % 2 == 0 for total in totals):
         return x, (totals[0] // 2, totals[1] // 2, totals[2] // 2)
-    sides = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
-    return F.pad(x, sides), (0, 0, 0)
+    return _padded(x, kernel, stride), (0, 0, 0)

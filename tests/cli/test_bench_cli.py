@@ -58,7 +58,14 @@ def test_a_checkpoint(tmp_path: Path, checkpoint: Path, dancers: Dataset, traini
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     rows = {row["name"]: row for row in result["rows"]}
-    assert [row["kind"] for row in rows.values()] == ["measured", "ceiling", *["baseline"] * 3, "paper", "paper"]
+    assert [row["kind"] for row in rows.values()] == [
+        "measured",
+        "ceiling",
+        "ceiling",
+        *["baseline"] * 3,
+        "paper",
+        "paper",
+    ]
     assert rows["debug"]["counts"] == {"clips": 2, "frames": 8}
     assert {"depth_mse", "depth_fg_mse", "psnr", "silhouette_iou", "video_change"} <= rows["debug"]["values"].keys()
     assert rows["first frame held still"]["values"]["video_change"] == 0
@@ -185,7 +192,7 @@ def test_left_out_reference_clips_are_said(tmp_path: Path) -> None:
         (["--samples", "x", "--reference", "y"], "x: no such file or folder"),
         (["--samples", "x", "--reference", "y", "--ckpt", "z"], "--ckpt: goes with a checkpoint"),
         (["--samples", "x", "--reference", "y", "--seed", "0"], "--seed: goes with a checkpoint"),
-        (["--metrics", "lpips"], "unknown metric 'lpips'"),
+        (["--metrics", "vmaf"], "unknown metric 'vmaf'"),
         (["--weights", "vgg=x"], "--weights vgg=x: give one of fid_fvd=FILE"),
         (["--weights", "fvd=absent.pt"], "absent.pt: no such weight file"),
         (["--ckpt", "absent"], "absent"),

@@ -167,7 +167,10 @@ def test_one_snippet_is_reported(tmp_path: Path) -> None:
     truth = tiny_clips.dataset(tmp_path / "data", {"a": "test"}, frames=8)
     row = scored(truth, tiny_clips.samples(tmp_path / "set", truth), BenchConfig(families=choose("fvd")))
     assert row.values == {}
-    assert row.left_out == ("fvd: needs 2 snippets or frames at least, there are 1",)
+    assert row.left_out == (
+        "intervals: one clip alone says nothing about others",
+        "fvd: needs 2 snippets or frames at least, there are 1",
+    )
 
 
 def test_mismatches_are_refused_by_name(tmp_path: Path, truth: Dataset) -> None:
@@ -235,7 +238,7 @@ def test_choosing_metrics() -> None:
     assert choose("psnr, depth") == ("depth", "psnr")
     assert "fid" not in choose("all,-fid")
     assert choose("-fid-fvd") == tuple(family for family in FAMILIES if family != "fid_fvd")
-    for text, said in (("lpips", "unknown metric 'lpips'"), ("psnr,-psnr", "no metric chosen"), ("", "no metric")):
+    for text, said in (("vmaf", "unknown metric 'vmaf'"), ("psnr,-psnr", "no metric chosen"), ("", "no metric")):
         with pytest.raises(ValueError, match=said):
             choose(text)
 
@@ -246,7 +249,8 @@ def test_protocol() -> None:
     assert IDOL_8.custom(stride=8).starts(20) == [0, 8]
     assert IDOL_8.starts(7) == []
     assert IDOL_8.custom(size=64).id == "idol-8"
-    assert IDOL_8.custom(stride=8).id == "custom-8-stride-8"
+    assert IDOL_8.custom(stride=8).id == "custom-stride-8"
+    assert IDOL_8.custom(container="gif-3fps", snippet=16).id == "custom-container-gif-3fps-snippet-16"
     for bad in ({"snippet": 1}, {"stride": 0}, {"size": 8}, {"frames": 0}):
         with pytest.raises(ValueError, match="protocol"):
             Protocol(**bad)

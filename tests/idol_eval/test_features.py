@@ -1,5 +1,6 @@
 """Extractors: published shapes and names, independent definitions with the same random weights, resizing, weights."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from torchvision.models import inception
 
 from idol_eval import features
 from idol_eval.features import random_weights, resize, weights
-from idol_eval.features.extractor import Extractor, ExtractorSpec
+from idol_eval.features.extractor import Extractor, ExtractorSpec, Precision
+from idol_eval.features.folding import fold_normalisations
 from idol_eval.features.i3d import I3D, Unit, max_pool_same
 from idol_eval.features.inception import FidInception
 from idol_eval.features.resnet3d import ResNet3d50
@@ -55,7 +57,14 @@ def test_published_names() -> None:
     } <= i3d.keys()
     assert {"conv1.weight", "layer1.0.downsample.0.weight", "layer4.2.bn3.running_mean", "fc.bias"} <= resnet.keys()
     assert not any(name.startswith("layer1.1.downsample") for name in resnet)
+    assert (names_hash(i3d), names_hash(resnet)) == ("97cd133f75d479bd", "efc1424d47680fd7")
     assert i3d["logits.conv3d.weight"].shape == (400, 1024, 1, 1, 1)
+
+
+def names_hash(state: dict[str, torch.Tensor]) -> str:
+    """Of all names and shapes."""
+    text = "\n".join(sorted(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_inception_has_torchvisions_names_and_shapes() -> None:
@@ -215,6 +224,40 @@ def test_resnet3d_equals_torchvisions_blocks() -> None:
             x = one
 
 
+def plain_resnet3d(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The whole 3D ResNet-50 written down a second time, from a flat dictionary of weights."""
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        return F.batch_norm(x, *(state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")))
+
+    x = norm(F.conv3d(x, state["conv1.weight"], stride=(1, 2, 2), padding=3), "bn1").relu()
+    x = F.max_pool3d(x, 3, 2, 1)
+    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
+        for block in range(blocks):
+            name, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            y = norm(F.conv3d(x, state[f"{name}.conv1.weight"]), f"{name}.bn1").relu()
+            y = norm(F.conv3d(y, state[f"{name}.conv2.weight"], stride=stride, padding=1), f"{name}.bn2").relu()
+            y = norm(F.conv3d(y, state[f"{name}.conv3.weight"]), f"{name}.bn3")
+            if block == 0:
+                x = F.conv3d(x, state[f"{name}.downsample.0.weight"], stride=stride)
+                x = norm(x, f"{name}.downsample.1")
+            x = (x + y).relu()
+    return F.adaptive_avg_pool3d(x, 1).flatten(1)
+
+
+@pytest.mark.parametrize("frames", [8, 16])
+def test_resnet3d_equals_a_second_definition(frames: int) -> None:
+    mine = random_weights.fill(on_meta(ResNet3d50), 2)
+    generator = torch.Generator().manual_seed(0)
+    for name, buffer in mine.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(0, 0.1, generator=generator)
+    x = torch.linspace(0, 60, 3 * frames * 48 * 48).reshape(1, 3, frames, 48, 48).sin()
+    with torch.inference_mode():
+        expected = plain_resnet3d(mine.state_dict(), x)
+        assert_allclose(mine(x), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
 def _blocks(state: dict[str, torch.Tensor]) -> list[str]:
     return [name for name in state if name.startswith("layer")]
 
@@ -227,7 +270,7 @@ def test_features_do_not_depend_on_the_batch(name: str, clip: np.ndarray) -> Non
     else:
         whole, alone = extractor.snippets(clip, [0, 1], 8), extractor.snippets(clip, [1], 8)[0]
     assert whole.shape[1] == extractor.spec.dimensions
-    assert_allclose(whole[-1], alone, rtol=1e-5, atol=1e-6 * np.abs(whole).max())
+    assert_allclose(whole[-1], alone, rtol=0, atol=1e-6 * np.abs(whole).max())
     assert np.abs(whole[0] - whole[-1]).max() > 1e-3 * np.abs(whole).max()
     assert extractor.describe()["weights"] == "random-seed-5"
     assert not extractor.describe()["comparable"]
@@ -244,6 +287,56 @@ def test_bicubic_is_pils_on_float_channels(size: int) -> None:
         aliased = F.interpolate(torch.from_numpy(frame).movedim(-1, 1).float(), size=size, mode="bicubic")
         assert np.abs(aliased[0].numpy() - found).mean() > 1
         assert found.min() < 0 or found.max() > 255 or np.ptp(found) < 255  # overshoot is not clipped
+
+
+def test_clipped_bicubic_has_no_overshoot() -> None:
+    frame = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (1, 40, 40, 3))
+    kept, clipped = resize.bicubic_antialias(frame, 64), resize.bicubic_clipped(frame, 64)
+    assert kept.min() < 0
+    assert_allclose(clipped, kept.clamp(0, 255))
+
+
+def test_crop_after_scaling_the_shorter_side() -> None:
+    frame = np.zeros((1, 8, 16, 3), np.uint8)
+    frame[:, :, 4:12] = 200
+    assert_allclose(resize.bilinear_crop(frame, 8), 200)
+    assert_allclose(resize.bilinear_crop(frame.transpose(0, 2, 1, 3), 8), 200)
+    assert resize.bilinear_crop(frame, 5).shape == (1, 3, 5, 5)
+
+
+def test_corner_bilinear_reads_at_multiples_of_the_scale() -> None:
+    ramp = np.tile(np.arange(0, 80, 10, dtype=np.uint8)[None, None, :, None], (1, 8, 1, 3))
+    assert_allclose(resize.bilinear_corner(ramp, 16)[0, 0, 0, :15], np.arange(15) * 5.0)
+    assert_allclose(resize.bilinear_corner(ramp, 16)[0, 0, 0, 15], 70)
+
+
+def test_folded_normalisations_change_nothing() -> None:
+    network = nn.Sequential(nn.Conv3d(3, 5, 1, bias=False), nn.BatchNorm3d(5), nn.ReLU(), nn.BatchNorm3d(5)).eval()
+    for buffer in network.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.1, 2)
+    x = torch.rand(2, 3, 2, 4, 4)
+    with torch.inference_mode():
+        expected = network(x)
+        folded = fold_normalisations(network)
+        assert_allclose(folded(x), expected, rtol=1e-5, atol=1e-6)
+    assert [type(part).__name__ for part in folded] == ["Conv3d", "Identity", "ReLU", "BatchNorm3d"]
+
+
+@pytest.mark.parametrize("name", ["inception-fid", "i3d-1x7x7", "resnet3d-50"])
+def test_extractors_fold_every_normalisation(name: str) -> None:
+    network = features.load(name)._network
+    assert not any(isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d) for part in network.modules())
+
+
+def test_bfloat16_states_its_error(clip: np.ndarray) -> None:
+    exact = stub("frames", 1).frames(clip)
+    fast = stub("frames", 1, precision="bfloat16")
+    assert fast.precision_error is None
+    assert_allclose(fast.frames(clip), exact, rtol=0.02)
+    assert fast.precision_error is not None
+    assert 0 < fast.precision_error < 0.02
+    assert fast.describe()["precision"] == "bfloat16"
 
 
 def test_bilinear_is_without_antialiasing() -> None:
@@ -270,18 +363,20 @@ class Means(nn.Module):
         return x.mean(dim=(1, 3, 4)) if x.ndim == 5 else x.mean(dim=(1, 2, 3))[:, None]
 
 
-def stub(takes: str, dimensions: int, batch: int = 3) -> Extractor:
+def stub(takes: str, dimensions: int, batch: int = 3, precision: Precision = "float32") -> Extractor:
     spec = ExtractorSpec(
         name="means",
         takes=takes,  # type: ignore[arg-type]
         build=Means,
-        prepare=lambda frames: torch.from_numpy(np.moveaxis(frames, -1, 1).copy()).float(),
+        side=2,
+        resize="bilinear",  # to the side that the frames have: nothing changes
+        scale=lambda x: x,
+        values="0..255",
         dimensions=dimensions,
-        resize="none",
         layer="mean",
         batch=batch,
     )
-    return Extractor(spec, Means(), weights.Weights(label="none"), "cpu")
+    return Extractor(spec, Means(), weights.Weights(label="none"), "cpu", precision)
 
 
 def test_snippets_are_the_frames_they_should_be() -> None:
@@ -346,6 +441,8 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         features.load("i3d-1x7x7", tmp_path / "absent.pt")
     with pytest.raises(ValueError, match="unknown extractor"):
         features.load("vgg")
+    with pytest.raises(ValueError, match="unknown resizing 'lanczos'; choose one of bicubic-antialias"):
+        features.load("inception-fid", resize="lanczos")
 
 
 def with_bias(tmp_path: Path, file: Path) -> Path:
@@ -381,14 +478,10 @@ def test_identities(tmp_path: Path) -> None:
     assert weights.identify(file).label == "sha256:5891b5b522d5"
 
 
-def test_a_feed_fills_batches_across_clips_and_keeps_the_order() -> None:
-    extractor, batches = stub("frames", 1, batch=3), []
-    feed = features.Feed(extractor, batches.append)
-    for length in (2, 0, 5, 1):
-        first = sum(len(batch) for batch in batches) + len(feed._waiting)
-        frames = np.arange(first, first + length, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-        feed.add(extractor.frame_inputs(frames))
-    feed.flush()
-    feed.flush()
-    assert [len(batch) for batch in batches] == [3, 3, 2]
-    assert_allclose(np.concatenate(batches)[:, 0], np.arange(8))
+def test_features_come_in_full_batches_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor, sizes = stub("frames", 1, batch=3), []
+    plain = extractor.run
+    monkeypatch.setattr(extractor, "run", lambda inputs: sizes.append(len(inputs)) or plain(inputs))
+    frames = np.arange(8, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    assert_allclose(extractor.frames(frames)[:, 0], np.arange(8))
+    assert sizes == [3, 3, 2]

@@ -40,7 +40,22 @@ def test_foreground_is_measured_alone(rng: np.random.Generator) -> None:
 
 def test_identical_depth_has_no_error(rng: np.random.Generator) -> None:
     depth = rng.uniform(size=(2, 5, 5)).astype(np.float32)
-    assert list(depth_metrics(depth, depth, np.ones_like(depth)).values()) == pytest.approx([0] * 7, abs=1e-24)
+    found = depth_metrics(depth, depth, np.ones_like(depth))
+    assert found.pop("fg_delta1") == 1
+    assert list(found.values()) == pytest.approx([0] * 9, abs=1e-15)
+
+
+def test_relative_errors_are_marigolds_on_depth_plus_one(rng: np.random.Generator) -> None:
+    """Written down again, with NumPy's own least squares."""
+    pred, target, mask = rng.uniform(size=(3, 2, 6, 6))
+    inside = mask > 0.4
+    x, y = pred[inside], target[inside]
+    scale, shift = np.linalg.lstsq(np.stack([x, np.ones_like(x)], axis=1), y, rcond=None)[0]
+    aligned, true = scale * x + shift + 1, y + 1
+    found = depth_metrics(pred, target, inside)
+    assert found["fg_absrel"] == pytest.approx(np.mean(np.abs(aligned - true) / true), rel=1e-10)
+    assert found["fg_delta1"] == np.mean(np.maximum(aligned / true, true / aligned) < 1.25)
+    assert found["fg_aligned_mse"] == pytest.approx(np.mean((aligned - true) ** 2), rel=1e-10)
 
 
 def test_fit_is_least_squares(rng: np.random.Generator) -> None:

@@ -1,0 +1,133 @@
+"""Annotators of `idol prep` on generated frames: depth after the fact, as the paper does for DisCo, and found poses."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idol_eval.baselines import Candidate, Kind
+from idol_eval.samples import DepthRule, EvalClip, SampleError
+from idol_prep import annotators
+from idol_prep.annotators.protocol import Batch
+from idol_prep.schema import DepthRange
+
+if TYPE_CHECKING:
+    from idol_prep.annotators.protocol import DepthAnnotator, MaskAnnotator, PoseAnnotator
+
+_STRAY = (0.5, 99.5)
+"""Percentiles that become a clip's range, as in preparation of estimated depth."""
+
+
+class DepthInference:
+    """A depth annotator, with the pose and mask annotators that one of people's depth asks for."""
+
+    def __init__(self, name: str, person: str = "mediapipe") -> None:
+        self.name = name
+        self._depth: DepthAnnotator = annotators.create_depth(name)
+        needs_person = self._depth.scope == "person"
+        self._person: tuple[PoseAnnotator, MaskAnnotator] | None = (
+            annotators.create_pair(person, person) if needs_person else None
+        )
+        self._lock = Lock()
+
+    @property
+    def note(self) -> str:
+        """What a row says."""
+        info = self._depth.info
+        weights = ", ".join(f"{file} {sha256[:12]}" for file, sha256 in info.weights.items())
+        about = f"depth estimated from the frames by {info.name} {info.version}".rstrip()
+        return about + (f" ({weights})" if weights else "") + (f": {info.note}" if info.note else "")
+
+    def __call__(self, clip: EvalClip, rule: DepthRule) -> EvalClip:
+        """``clip`` with estimated depth, laid into ``rule`` by the clip's own range."""
+        if clip.video is None:
+            raise SampleError(f"clip {clip.id}: has no frames to estimate depth from")
+        with self._lock:
+            batch = Batch(frames=clip.video)
+            if self._person is not None:
+                batch = _with_person(batch, self._person)
+            self._depth.reset()
+            raw = self._depth.depth(batch)
+        given = self._range(raw, batch.mask, clip.id)
+        depth = given.normalise(raw, batch.mask, person=rule.person, background=rule.background)
+        own = replace(rule, polarity=given.polarity, scope=given.scope)
+        return replace(clip, depth=depth, rule=own)
+
+    def _range(self, raw: NDArray[np.float32], mask: NDArray[np.uint8] | None, id: str) -> DepthRange:
+        valid = np.isfinite(raw) if mask is None else np.isfinite(raw) & (mask > 0)
+        if not valid.any():
+            raise SampleError(f"clip {id}: {self.name} finds no depth in any frame; leave the clip out")
+        low, high = np.percentile(raw[valid], _STRAY)
+        return DepthRange(low=float(low), high=float(high), polarity=self._depth.polarity, scope=self._depth.scope)
+
+
+class PoseInference:
+    """A pose annotator on whole clips."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        mask = name if name in annotators.names("mask") else annotators.names("mask")[0]
+        self._pose = annotators.create_pair(name, mask)[0]
+        self._lock = Lock()
+
+    def __call__(self, clip: EvalClip) -> EvalClip:
+        """``clip`` with the joints that are found in its frames."""
+        if clip.video is None:
+            return clip
+        with self._lock:
+            self._pose.reset()
+            return replace(clip, keypoints=self._pose.pose(Batch(frames=clip.video)).keypoints)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Annotated:
+    """A candidate whose answers go through annotators first. ``rule`` lays estimated depth out."""
+
+    inner: Candidate
+    name: str
+    depth: DepthInference | None = None
+    pose: PoseInference | None = None
+    rule: DepthRule = DepthRule()  # noqa: RUF009 - immutable
+
+    @property
+    def kind(self) -> Kind:
+        return self.inner.kind
+
+    @property
+    def compares_features(self) -> bool:
+        return self.inner.compares_features
+
+    @property
+    def samples(self) -> Any:
+        """The set behind it, where there is one."""
+        return getattr(self.inner, "samples", None)
+
+    @property
+    def notes(self) -> list[str]:
+        said = [*getattr(self.inner, "notes", ())]
+        said += [] if self.depth is None else [self.depth.note]
+        return said + ([] if self.pose is None else [f"poses found again by {self.pose.name}"])
+
+    def answer(self, truth: EvalClip) -> EvalClip:
+        """The inner answer, with what annotators find in it."""
+        clip = self.inner.answer(truth)
+        clip = clip if self.depth is None else self.depth(clip, self.rule)
+        return clip if self.pose is None else self.pose(clip)
+
+
+def with_poses(rows: Iterable[Candidate], name: str | None) -> list[Candidate]:
+    """Every row that shows frames of its own with its poses found again, by the annotator ``name``; as is without."""
+    if name is None:
+        return list(rows)
+    finder = PoseInference(name)
+    return [row if row.kind == "baseline" else Annotated(inner=row, name=row.name, pose=finder) for row in rows]
+
+
+def _with_person(batch: Batch, person: "tuple[PoseAnnotator, MaskAnnotator]") -> Batch:
+    pose, mask = person
+    pose.reset()
+    found = pose.pose(batch)
+    return Batch(frames=batch.frames, pose=found, mask=(mask.mask(batch) > 127).astype(np.uint8))

@@ -1,0 +1,76 @@
+"""From the options of ``idol bench`` to what is measured; everything is checked before anything is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from idol_eval.bench import BenchConfig
+    from idol_eval.features import Precision
+    from idol_eval.protocol import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What the user typed about numbers; None in ``changes`` leaves the protocol's own."""
+
+    protocol: str
+    changes: dict[str, Any]
+    metrics: str
+    weights: Sequence[str]
+    weights_seed: int
+    device: str
+    precision: "Precision"
+    bootstrap: int
+    extrapolate: bool
+    workers: int
+
+    def config(self) -> "BenchConfig":
+        """Raises ValueError or FileNotFoundError for anything that is not there."""
+        from idol_eval.bench import BenchConfig
+        from idol_eval.catalogue import choose
+
+        return BenchConfig(
+            protocol=self._protocol(),
+            families=choose(self.metrics),
+            weights=weight_files(self.weights),
+            weights_seed=self.weights_seed,
+            device=device(self.device),
+            precision=self.precision,
+            bootstrap=self.bootstrap,
+            extrapolate=self.extrapolate,
+            workers=self.workers,
+        )
+
+    def _protocol(self) -> "Protocol":
+        from idol_eval.protocol import named
+
+        given = {name: value for name, value in self.changes.items() if value is not None}
+        return named(self.protocol).custom(**given)
+
+
+def weight_files(texts: Sequence[str]) -> dict[str, Path]:
+    """``FAMILY=FILE`` by family."""
+    from idol_eval.catalogue import FEATURE_FAMILIES
+    from idol_eval.config import LPIPS_FILES
+
+    files = {}
+    for text in texts:
+        family, equals, file = text.partition("=")
+        known = (*FEATURE_FAMILIES, *LPIPS_FILES)
+        if not equals or family not in known:
+            raise ValueError(f"--weights {text}: give one of {', '.join(f'{name}=FILE' for name in known)}")
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{file}: no such weight file (--weights {family})")
+        files[family] = Path(file)
+    return files
+
+
+def device(asked: str) -> str:
+    """``cpu`` or ``cuda``; nothing falls back."""
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here; run `idol doctor`, or use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked

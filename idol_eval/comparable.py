@@ -1,0 +1,67 @@
+"""May two rows stand side by side? Only where everything that decides a number is the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_FREE = ("id", "summary", "source")
+"""Words about a protocol that decide nothing; two ids with the same fields are the same protocol."""
+_VERSIONS = ("torch", "numpy", "av", "pillow", "idol")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One row of a ``scores.json``, with all that it stands on. ``origin`` says which file."""
+
+    name: str
+    origin: str
+    row: Mapping[str, Any]
+    reference: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Numbers by metric; ``"inf"`` becomes infinity again."""
+        return {key: None if value is None else float(value) for key, value in self.row["values"].items()}
+
+
+def differences(one: Result, two: Result) -> list[str]:
+    """What two rows differ in; empty where they are comparable.
+
+    Protocol, extractors with their weights' hashes, counts, the reference's content, versions (eval.md 5.3).
+    """
+    found = [
+        f"{name}: {first!r} and {second!r}"
+        for name, first, second in _pairs(_identity(one), _identity(two))
+        if first != second
+    ]
+    return sorted(found)
+
+
+def groups(results: Sequence[Result]) -> list[list[Result]]:
+    """Rows that may be compared, together; in order of appearance."""
+    found: list[list[Result]] = []
+    for result in results:
+        home = next((group for group in found if not differences(group[0], result)), None)
+        if home is None:
+            found.append([result])
+        else:
+            home.append(result)
+    return found
+
+
+def _identity(result: Result) -> dict[str, Any]:
+    protocol = {f"protocol.{key}": value for key, value in result.row["protocol"].items() if key not in _FREE}
+    networks = {f"extractor.{key}": value for key, value in result.row["extractors"].items()}
+    counts = {f"counts.{key}": value for key, value in result.row["counts"].items() if key != "seeds"}
+    reference = {"reference": result.reference.get("content", result.reference.get("path"))}
+    return protocol | networks | counts | reference | {f"versions.{key}": result.versions.get(key) for key in _VERSIONS}
+
+
+def _pairs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Fields of both; an extractor that only one of them used decides none of the other's numbers."""
+    return [
+        (key, one.get(key), two.get(key))
+        for key in {*one, *two}
+        if not (key.startswith(("extractor.", "counts.")) and (key not in one or key not in two))
+    ]

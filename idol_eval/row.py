@@ -1,0 +1,28 @@
+"""One line of the table: numbers, with what made them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from idol_eval.baselines import Kind
+from idol_eval.intervals import Extrapolation, Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """Values by metric key (`idol_eval.catalogue`), with what made them.
+
+    ``intervals`` hold 95 % of bootstrap draws over videos, ``spreads`` standard deviations (over subsets of a kernel
+    distance, or over repeated generations), ``limits`` Frechet distances extrapolated to endless samples.
+    """
+
+    name: str
+    kind: Kind
+    values: dict[str, float | None]
+    counts: dict[str, int] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    spreads: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, Extrapolation] = field(default_factory=dict)
+    extractors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    per_clip: tuple[dict[str, Any], ...] = ()

@@ -1,0 +1,188 @@
+"""Below and beside ``idol bench``: rows by name, shards and merge, tables, sheets, inferred depth, cost."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_clips
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from cli import _bench_annotators
+from cli.main import build_app
+from idol_eval.baselines import Truth
+from idol_eval.samples import DepthRule, EvalClip
+from idol_prep import annotators
+from idol_prep.annotators.protocol import AnnotatorInfo, Batch
+from idol_prep.schema import Dataset
+
+LIGHT = ["--metrics", "depth,psnr,silhouette", "--device", "cpu", "--bootstrap", "20"]
+
+
+def idol(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(build_app(), ["bench", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return tiny_clips.dataset(tmp_path_factory.mktemp("truth") / "data", dict.fromkeys("abc", "test"), frames=4)
+
+
+@pytest.fixture(scope="module")
+def home(truth: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("methods")
+    tiny_clips.samples(folder / "good", truth, noise=5)
+    tiny_clips.samples(folder / "bad", truth, noise=50)
+    return folder
+
+
+def test_methods_as_rows_with_sheet_and_files(tmp_path: Path, home: Path, truth: Dataset) -> None:
+    files = [tmp_path / f"scores.{ending}" for ending in ("md", "tex", "html", "json")]
+    wanted = ["--row", "IDOL", "--samples", home / "good", "--row", "TPS", "--samples", home / "bad"]
+    written = [part for file in files for part in ("--to", file)]
+    done = idol(*LIGHT, *wanted, "--reference", truth.root, *written, "--sheet", tmp_path / "sheet.png")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(files[-1].read_text())["rows"]
+    assert [row["name"] for row in rows[:3]] == ["IDOL", "TPS", "true clips"]
+    assert rows[0]["values"]["psnr"] > rows[1]["values"]["psnr"]
+    low, high = rows[1]["intervals"]["psnr"]
+    assert low < rows[1]["values"]["psnr"] < high
+    assert r"\textbf" in files[1].read_text()
+    assert "data:image/png" in files[2].read_text()
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
+    table = idol("table", "1", "--scores", files[-1], "--dataset", "tiktok", "--json")
+    (found,) = json.loads(table.stdout)["tables"]
+    measured = {row["row"]: row["measured"] for row in found["rows"]}
+    assert measured["TPS"]["values"]["depth_mse"] == rows[1]["values"]["depth_mse"]
+    assert measured["FOMM"] is None
+    assert "FOMM, tiktok" in found["gaps"]
+
+
+def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, truth: Dataset) -> None:
+    wanted = [*LIGHT, "--samples", home / "bad", "--reference", truth.root]
+    whole = json.loads(idol(*wanted, "--json").stdout)
+    for part in ("1/2", "2/2"):
+        done = idol(*wanted, "-o", tmp_path, "--shard", part)
+        assert done.exit_code == 0, done.output
+    merged = idol("merge", tmp_path, "--bootstrap", "20", "-o", tmp_path / "whole", "--json")
+    assert merged.exit_code == 0, merged.output
+    rows = json.loads(merged.stdout)["rows"]
+    for one, two in zip(rows, whole["rows"], strict=True):
+        assert one["values"] == two["values"]
+    assert rows[0]["intervals"] == whole["rows"][0]["intervals"]
+    assert (tmp_path / "whole" / "scores.html").is_file()
+    alone = idol("merge", tmp_path / "shard-1-of-2")
+    assert alone.exit_code == 2
+    assert "1 of 3 clips are in no shard (b)" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--samples", "GOOD", "--row", "a", "--row", "b", "--reference", "TRUTH"], "--row: 2 names for 1 folders"),
+        (["--samples", "GOOD", "--samples", "GOOD", "--reference", "TRUTH"], "two rows would be called 'good'"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--shard", "1/2"], "--shard: needs a folder"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "-o", "OUT", "--shard", "5/4"], "--shard 5/4: write I/N"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--protocol", "fvd"], "protocol 'fvd': is none of idol-8"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--to", "x.pdf"], "x.pdf: name a file that ends in .md"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--sheet", "x.gif"], "--sheet x.gif: name a file"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--infer-depth", "x"], "no depth annotator is named 'x'"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--repeat", "2"], "--repeat: goes with a checkpoint"),
+        (["--samples", "GOOD", "--samples", "FEW", "--reference", "TRUTH"], "row few: lacks clip c, which good has"),
+        (["--samples", "MP4", "--reference", "TRUTH", "--lossless"], "lossy pictures or videos, and --lossless"),
+        (["--samples", "CUT", "--reference", "TRUTH"], "clip a: 1 frames against 4"),
+        (["--row", "a"], "--row: names a folder of --samples"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--metrics", "fvd"], "4 frames are too few for snippets of 8"),
+        (["table", "3", "--dataset", "mnist"], "the paper has no such row: table 3, dataset mnist"),
+        (["table", "1", "--scores", "absent.json"], "absent.json: holds no scores"),
+        (["merge", "absent"], "absent: holds no shard"),
+    ],
+)
+def test_wrong_requests(
+    arguments: list[str], said: str, tmp_path: Path, home: Path, truth: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "FEW" in arguments:
+        (tmp_path / "few").mkdir()
+        for id in "ab":
+            (tmp_path / "few" / id).symlink_to(home / "good" / id)
+    if "MP4" in arguments:
+        tiny_clips.videos(tmp_path / "mp4", truth, ".mp4")
+    if "CUT" in arguments:
+        cut = tiny_clips.videos(tmp_path / "cut", truth) / "a.mkv"
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    places = {"GOOD": home / "good", "TRUTH": truth.root, "OUT": tmp_path / "out"}
+    places |= {"FEW": tmp_path / "few", "MP4": tmp_path / "mp4", "CUT": tmp_path / "cut"}
+    light = [] if arguments[0] in ("table", "merge") or "--metrics" in arguments else LIGHT
+    done = idol(*light, *(str(places.get(part, part)) for part in arguments))
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+
+
+class Slope:
+    """An annotator that says the same of every frame: depth over the whole frame, left near, right far."""
+
+    polarity, scope = "distance", "frame"
+    info = AnnotatorInfo(name="slope", kind="depth", version="1", licence="none", note="a test's")
+
+    def reset(self) -> None: ...
+    def close(self) -> None: ...
+    def depth(self, batch: Batch) -> np.ndarray:
+        width = batch.frames.shape[2]
+        return np.broadcast_to(np.linspace(3, 7, width, dtype=np.float32), batch.frames.shape[:3]).copy()
+
+
+def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotators, "create_depth", lambda name: Slope())
+    infer = _bench_annotators.DepthInference("slope")
+    clip = EvalClip(id="a", video=np.zeros((2, 8, 200, 3), np.uint8))
+    found = infer(clip, DepthRule(person=(0.0, 0.5), background=0.9))
+    assert found.depth is not None
+    assert (found.depth.min(), found.depth.max()) == (0, 1)
+    assert found.depth[0, 0, 100] == pytest.approx(0.5, abs=0.01)
+    assert found.rule.scope == "frame"
+    assert infer.note == "depth estimated from the frames by slope 1: a test's"
+    row = _bench_annotators.Annotated(inner=Truth(), name="truth, depth by slope", depth=infer)
+    assert row.answer(clip).depth is not None
+    assert row.kind == "ceiling"
+
+
+@pytest.mark.skipif(not annotators.readiness()[0].ready, reason="MediaPipe is not installed")
+def test_poses_and_depth_by_the_offline_annotators(tmp_path: Path) -> None:
+    """On a dancer: found again in the true frames, and a depth after the fact as a row of its own."""
+    from idol_prep.sources import synthetic
+
+    dancer = synthetic.generate(tmp_path / "data", 1, 5, size=(192, 192), frames=3, split="test")
+    (record,) = dancer.records()
+    clip = dancer.clip(record.id)
+    tiny_clips.sample(tmp_path / "mine" / record.id, clip.frames(), tiny_clips.normalised(dancer, record.id))
+    done = idol(
+        *["--metrics", "depth,pose", "--samples", tmp_path / "mine", "--reference", dancer.root, "--pose", "mediapipe"],
+        *["--infer-depth", "landmarks", "--json"],
+    )
+    assert done.exit_code == 0, done.output
+    rows = {row["name"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows["mine"]["values"]["depth_mse"] < 1e-6
+    inferred = rows["mine, depth by landmarks"]
+    assert inferred["values"]["depth_mse"] > 1e-4
+    assert any(note.startswith("depth estimated from the frames by landmarks") for note in inferred["notes"])
+    assert rows["mine"]["values"]["pose_found"] == rows["true clips"]["values"]["pose_found"] > 0
+
+
+def test_lists() -> None:
+    listed = json.loads(idol("protocols", "--json").stdout)["protocols"]
+    assert [one["id"] for one in listed] == ["idol-8", "disco-png-16", "disco-gif-16", "stylegan-v"]
+    metrics = json.loads(idol("metrics", "--json").stdout)["metrics"]
+    assert {"fvd", "kid", "align_edges", "pck_10", "lpips"} <= {one["key"] for one in metrics}
+
+
+def test_cost_of_a_recipe() -> None:
+    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["rows"][0]["flops_per_step"] > 0
+    assert result["rows"][0]["seconds"] > 0
+    assert [row["row"] for row in result["paper"]] == ["LDM3D", "MM-Diffusion", "IDOL"]

@@ -1,0 +1,325 @@
+"""What scores must not depend on, what they must react to, and shards that join to the last digit."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_clips
+from numpy.testing import assert_allclose
+
+from idol_eval import IDOL_8, BenchConfig, open_set, pair, score
+from idol_eval.bench import Row, SampleCandidate
+from idol_eval.catalogue import choose
+from idol_eval.concluding import conclude
+from idol_eval.config import BenchConfig as Config
+from idol_eval.containers import gif, mp4
+from idol_eval.evidence import Evidence, joined
+from idol_eval.features import load
+from idol_eval.gathering import Work, gather
+from idol_eval.protocol import Protocol, ProtocolError, named, protocols
+from idol_eval.samples import SampleError
+from idol_eval.shards import EVIDENCE, FEATURES, Shard, find, merge
+from idol_eval.store import FeatureStore, content_key
+from idol_eval.windows import clip_features
+from idol_prep.schema import Dataset
+
+ALL = BenchConfig(families=choose("all,-lpips,-pose,-fid_fvd"), bootstrap=20, workers=0)
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("engine") / "data"
+    return tiny_clips.dataset(root, dict.fromkeys("abc", "test"), frames=9)
+
+
+@pytest.fixture(scope="module")
+def noisy(truth: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_clips.samples(tmp_path_factory.mktemp("noisy") / "set", truth, noise=20)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def candidate(home: Path, truth: Dataset) -> SampleCandidate:
+    mine = open_set(home)
+    return SampleCandidate.of("mine", mine, pair(mine, open_set(truth.root)))
+
+
+@pytest.fixture(scope="module")
+def whole(truth: Dataset, noisy: Path, cache: Path) -> Row:
+    true = open_set(truth.root)
+    return score([candidate(noisy, truth)], true, true.ids, ALL, cache=cache)[0]
+
+
+def same(one: Row, two: Row, error: float = 1e-10) -> None:
+    assert one.values.keys() == two.values.keys()
+    for key, value in one.values.items():
+        assert_allclose(value, two.values[key], rtol=error, atol=1e-12, err_msg=key)  # type: ignore[arg-type]
+    assert one.counts == two.counts
+
+
+def test_rows_have_intervals_and_counts(whole: Row) -> None:
+    assert whole.counts == {
+        "clips": 3,
+        "frames": 27,
+        "fid_n": 27,
+        "fvd_n": 6,
+        "kid_subset": 27,
+        "kid_subsets": 1,
+        "kvd_subset": 6,
+        "kvd_subsets": 1,
+    }
+    for key in ("fvd", "fid", "psnr", "depth_mse", "align_edges"):
+        low, high = whole.intervals[key]
+        value = whole.values[key]
+        assert value is not None
+        assert low <= value <= high
+        assert low < high
+    assert whole.extractors["fvd"]["resize"] == "bicubic-antialias to 224 x 224"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_order_of_clips_and_workers_do_not_matter(
+    truth: Dataset, noisy: Path, cache: Path, whole: Row, workers: int
+) -> None:
+    true = open_set(truth.root)
+    config = replace(ALL, workers=workers)
+    same(score([candidate(noisy, truth)], true, ["c", "a", "b"], config, cache=cache)[0], whole)
+
+
+def test_nothing_is_computed_twice(
+    truth: Dataset, noisy: Path, cache: Path, whole: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features come from the store by content; the files of another name are found too."""
+    from idol_eval import gathering
+
+    monkeypatch.setattr(gathering, "clip_features", lambda *_: pytest.fail("computed again"))
+    true = open_set(truth.root)
+    same(score([candidate(noisy, truth)], true, true.ids, ALL, cache=cache)[0], whole)
+
+
+def shards_of(truth: Dataset, noisy: Path, home: Path, cache: Path, count: int) -> list[Path]:
+    true = open_set(truth.root)
+    folders = []
+    for number in range(1, count + 1):
+        shard = Shard(number, count)
+        folder = home / shard.folder
+        store = FeatureStore(folder / FEATURES, [cache])
+        work = Work(reference=true, ids=true.ids, here=shard.of(true.ids), store=store)
+        evidence = gather([candidate(noisy, truth)], work, ALL)
+        for keys in (evidence.truth, *(row.keys for row in evidence.rows)):
+            for own in keys.values():
+                for key in own.values():
+                    store.put(key, np.array(store[key]))
+        evidence.save(folder / EVIDENCE)
+        folders.append(folder)
+    return folders
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_shards_in_any_order_equal_the_whole(
+    truth: Dataset, noisy: Path, cache: Path, whole: Row, tmp_path: Path, count: int
+) -> None:
+    """To the last digit, intervals too."""
+    folders = shards_of(truth, noisy, tmp_path, cache, count)
+    assert find([tmp_path]) == folders
+    for order in (folders, folders[::-1]):
+        merged = merge(order, Config(bootstrap=20))
+        assert merged.rows[0].values == whole.values
+        assert merged.rows[0].intervals == whole.intervals
+        assert merged.rows[0].counts == whole.counts
+        assert merged.protocol == ALL.protocol
+
+
+def test_shards_that_do_not_belong_together(truth: Dataset, noisy: Path, cache: Path, tmp_path: Path) -> None:
+    one, two = shards_of(truth, noisy, tmp_path, cache, 2)
+    with pytest.raises(SampleError, match=r"1 of 3 clips are in no shard \(b\)"):
+        merge([one], Config())
+    with pytest.raises(SampleError, match="clip a is in another shard too"):
+        merge([one, one], Config())
+    content = json.loads((two / EVIDENCE).read_text())
+    content["protocol"]["stride"] = 4
+    (two / EVIDENCE).write_text(json.dumps(content))
+    with pytest.raises(SampleError, match=r"shard-2-of-2: is of another benchmark .* protocol\.stride is 1 and 4"):
+        merge([one, two], Config())
+    (two / EVIDENCE).write_text("{")
+    with pytest.raises(SampleError, match="is no shard of a benchmark"):
+        merge([one, two], Config())
+    with pytest.raises(SampleError, match="holds no shard"):
+        find([tmp_path / "elsewhere"])
+    with pytest.raises(SampleError, match="no shards to merge"):
+        joined([], [])
+
+
+def test_evidence_survives_its_file(truth: Dataset, noisy: Path, cache: Path, whole: Row, tmp_path: Path) -> None:
+    true = open_set(truth.root)
+    store = FeatureStore(cache)
+    evidence = gather([candidate(noisy, truth)], Work(reference=true, ids=true.ids, here=true.ids, store=store), ALL)
+    evidence.save(tmp_path / "evidence.json")
+    same(conclude(Evidence.load(tmp_path / "evidence.json"), store, ALL)[0], whole, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("3/2", "1 to N"), ("0/2", "1 to N"), ("x", "write I/N"), ("2/8", "there are 1 clips")]
+)
+def test_shard_texts(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Shard.parse(text).of(["a"])
+
+
+def test_damaged_features_are_named(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    store.put("x", np.zeros((2, 3), np.float32))
+    assert store["x"].shape == (2, 3)
+    (tmp_path / "x.npy").write_bytes(b"half")
+    with pytest.raises(SampleError, match=r"x\.npy: is damaged"):
+        store.get("x")
+    with pytest.raises(SampleError, match="features y are not in"):
+        store["y"]
+    frames = np.zeros((2, 2, 2, 3), np.uint8)
+    assert content_key(frames, {"a": 1}) != content_key(frames, {"a": 2}) != content_key(frames + 1, {"a": 2})
+    assert content_key(frames, {}) != content_key(frames.reshape(1, 4, 2, 3), {})
+
+
+def distances(truth: Dataset, changed, cache: Path) -> dict[str, float]:
+    """FVD and FID of clips that ``changed`` made from the true frames."""
+
+    class Changed:
+        name, kind, compares_features = "changed", "measured", True
+
+        def answer(self, truth):
+            return replace(truth, video=changed(truth.video, np.random.default_rng(0)))
+
+    true = open_set(truth.root)
+    config = BenchConfig(families=choose("fvd,fid"), bootstrap=0)
+    return score([Changed()], true, ["a", "b"], config, cache=cache)[0].values  # type: ignore[list-item, return-value]
+
+
+def noise(level: int):
+    def change(video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.clip(video + rng.normal(0, level, video.shape), 0, 255).astype(np.uint8)
+
+    return change
+
+
+def blur(width: int):
+    def change(video: np.ndarray, _: np.random.Generator) -> np.ndarray:
+        import torch
+        from torch.nn import functional as F
+
+        x = torch.from_numpy(video).movedim(-1, 1).float()
+        y = F.avg_pool2d(x, width, 1, width // 2, count_include_pad=False)
+        return y.movedim(1, -1).round().to(torch.uint8).numpy()
+
+    return change
+
+
+def shuffled(part: int):
+    """The first ``part`` frames in another order."""
+
+    def change(video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        order = np.arange(len(video))
+        order[:part] = rng.permutation(part)
+        return video[order]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "ladder", [[noise(0), noise(10), noise(60)], [blur(1), blur(3), blur(9)]], ids=["noise", "blur"]
+)
+def test_worse_pictures_score_worse(truth: Dataset, cache: Path, ladder: list) -> None:
+    found = [distances(truth, change, cache) for change in ladder]
+    for family in ("fvd", "fid"):
+        values = [one[family] for one in found]
+        assert values[0] < 1e-9
+        assert values == sorted(values)
+        assert values[1] > 1e-6
+
+
+def test_shuffled_frames_are_seen_by_fvd_alone(truth: Dataset, cache: Path) -> None:
+    found = [distances(truth, shuffled(part), cache) for part in (1, 9)]
+    assert found[0]["fvd"] < 1e-9 < 1e-4 < found[1]["fvd"]
+    assert found[1]["fid"] < 1e-9
+
+
+def test_protocols_are_data(tmp_path: Path) -> None:
+    assert [*protocols()] == ["idol-8", "disco-png-16", "disco-gif-16", "stylegan-v"]
+    assert protocols()["idol-8"] == IDOL_8
+    own = {"id": "mine", "snippet": 10, "extractors": {"fvd": "i3d-2x7x7"}, "resize": {}}
+    (tmp_path / "mine.json").write_text(json.dumps(own))
+    assert named(str(tmp_path / "mine.json")).starts(12) == [0, 1, 2]
+    assert Protocol.from_dict(named("stylegan-v").to_dict()) == named("stylegan-v")
+    for content, said in (
+        ('{"id": "x", "snipet": 3}', "has no field 'snipet'"),
+        ("[]", "is no protocol"),
+        ('{"id": "idol-8", "snippet": 4}', "calls itself idol-8 and differs"),
+    ):
+        (tmp_path / "bad.json").write_text(content)
+        with pytest.raises(ProtocolError, match=said):
+            named(str(tmp_path / "bad.json"))
+    with pytest.raises(ProtocolError, match="is none of idol-8, disco-png-16"):
+        named("fvd")
+
+
+def test_padding_repeats_the_last_frame() -> None:
+    padded = IDOL_8.custom(padding="repeat-last", stride=4)
+    assert (padded.padded(5), padded.padded(8), padded.padded(9), padded.padded(13)) == (8, 8, 12, 16)
+    assert padded.starts(9) == [0, 4]
+    assert padded.starts(3) == [0]
+    assert IDOL_8.custom(windows="first").starts(20) == [0]
+
+
+def test_windows_through_extractors() -> None:
+    """Short clips padded, first windows, first frames of windows, and averages over a container's repeats."""
+    frames = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    network = load("resnet3d-50")
+    long = np.concatenate([frames[:5], np.repeat(frames[4:5], 3, axis=0)])
+    padded = clip_features(network, "fid_fvd", frames[:5], IDOL_8.custom(padding="repeat-last"), "x")
+    assert_allclose(padded, network.snippets(long, [0], 8), rtol=1e-6)
+    shown = gif(frames[:8])
+    assert shown.shape == (64, 16, 16, 3)
+    emulated = clip_features(network, "fid_fvd", frames[:8], IDOL_8.custom(container="gif-3fps"), "x")
+    pieces = network.snippets(shown, range(0, 64, 8), 8)
+    assert_allclose(emulated, pieces.mean(axis=0, keepdims=True), rtol=1e-5, atol=1e-6)
+    pictures = load("inception-fid")
+    starts = clip_features(pictures, "fid", frames, IDOL_8.custom(fid_frames="window-starts"), "x")
+    assert_allclose(starts, pictures.frames(frames[:2]), rtol=1e-5, atol=1e-5)
+    with pytest.raises(SampleError, match="clip x: 5 frames are too few for snippets of 8"):
+        clip_features(network, "fid_fvd", frames[:5], IDOL_8, "x")
+
+
+def test_containers_lose_what_they_are_known_to_lose() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (16, 33, 31, 3), dtype=np.uint8)
+    errors = [np.abs(found[:: len(found) // 16].astype(int) - frames).mean() for found in (gif(frames), mp4(frames))]
+    assert mp4(frames).shape == frames.shape
+    assert errors[0] > 0.5
+    assert errors[1] > 2
+
+
+def test_depth_with_gaps_is_refused_by_clip(truth: Dataset, tmp_path: Path) -> None:
+    home = tiny_clips.videos(tmp_path / "set", truth)
+    for id in "abc":
+        depth = tiny_clips.normalised(truth, id)
+        (home / f"{id}.depth.mkv").unlink()
+        np.save(home / f"{id}.depth.npy", np.where(depth == 1, np.nan, depth) if id == "b" else depth)
+    true = open_set(truth.root)
+    config = BenchConfig(families=choose("depth"), bootstrap=0)
+    with pytest.raises(SampleError, match="clip b: depth: pred holds NaN or infinity; fill pixels"):
+        score([candidate(home, truth)], true, true.ids, config)
+    (home / "a.depth.npy").write_bytes(b"no array")
+    with pytest.raises(SampleError, match=r"a\.depth\.npy: cannot be read as an array"):
+        score([candidate(home, truth)], true, true.ids, config)
+
+
+def test_families_beyond_the_protocol_are_named(truth: Dataset, noisy: Path, cache: Path) -> None:
+    config = BenchConfig(protocol=named("stylegan-v").custom(snippet=9), families=choose("fid_fvd,lpips,psnr"))
+    true = open_set(truth.root)
+    row = score([candidate(noisy, truth)], true, true.ids, config, cache=cache)[0]
+    assert [*row.values] == ["psnr"]
+    assert row.left_out[0].startswith("fid_fvd: not part of protocol custom-snippet-9")
+    assert row.left_out[1].startswith("lpips: needs a classifier's weights")
