@@ -29,20 +29,22 @@ def _annotators(
     rows = annotators.readiness()
     out.table(
         "Annotators",
-        ["track", "name", "ready", "version", "licence", "commercial", "weights", "note"],
+        ["track", "name", "ready", "version", "licence", "commercial", "note"],
         [
             [
                 row.info.kind,
                 row.info.name,
-                "yes" if row.ready else f"no: {row.missing}",
+                "yes" if row.ready else "no",
                 row.info.version,
                 row.info.licence,
                 "yes" if row.info.commercial else "NO",
-                row.info.source or "with the package",
                 row.info.note,
             ]
             for row in rows
         ],
     )
+    for row in rows:
+        if not row.ready:
+            out.line(f"{row.info.kind} {row.info.name}: {row.missing}")
     listed = [row.info.to_dict() | {"ready": row.ready, "missing": row.missing} for row in rows]
     out.result({"annotators": listed, "fetched": fetched})

@@ -120,23 +120,29 @@ _PLAIN = ("size", "crop", "clip_frames", "cuts", "pose", "depth_polarity", "subj
 def shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command every option of `Wanted`; it receives them as its parameter ``wanted``."""
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "wanted"]
-    hints = get_type_hints(Wanted, include_extras=True)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter(one.name, keyword, default=one.default, annotation=hints[one.name]) for one in fields(Wanted)
-    ]
+    shared = _shared()
+    names = {one.name for one in shared}
 
     @functools.wraps(command)
     def whole(**given: Any) -> None:
-        names = {one.name for one in shared}
         wanted = Wanted(**{name: value for name, value in given.items() if name in names})
         Output.of(json=wanted.as_json)  # what goes wrong from here on is told as the user wants it
         command(**{name: value for name, value in given.items() if name not in names}, wanted=wanted)
 
-    parameters = [one.replace(kind=keyword) for one in own] + shared
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + shared
     whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     whole.__annotations__ = {one.name: one.annotation for one in parameters}
     return whole
+
+
+@functools.cache
+def _shared() -> list[inspect.Parameter]:
+    """The fields of `Wanted` as parameters."""
+    hints = get_type_hints(Wanted, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(one.name, keyword, default=one.default, annotation=hints[one.name]) for one in fields(Wanted)
+    ]
 
 
 def pairs(texts: list[str] | None, option: str, form: str) -> list[tuple[str, str]]:

@@ -138,7 +138,8 @@ def _annotators() -> Iterator[Check]:
         yield Check(
             topic=row.info.kind,
             name=row.info.name,
-            state="ready" if row.ready else "missing",
+            # what needs weights of its own is a choice; what comes whole should be there
+            state="ready" if row.ready else "note" if row.info.source else "missing",
             found=found,
             todo=row.missing,
         )

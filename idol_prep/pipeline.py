@@ -98,4 +98,4 @@ def _check(done: Summary) -> None:
     if done.rejected:
         (clip, reason), others = next(iter(done.rejected.items())), len(done.rejected) - 1
         raise DataError(f"nothing was prepared; {clip}: {reason}" + (f" (and {others} more)" if others else ""))
-    raise DataError(f"nothing was prepared: all {done.rejected_before} clips were rejected before; use --retry all")
+    raise DataError(f"nothing was prepared: all {done.rejected_before} clips were rejected before; --retry-rejects")

@@ -160,7 +160,7 @@ def _chosen(samples: list[Sample], select: str, selection: Selection) -> dict[Sa
     if not Path(select).is_file():
         raise DataError(f"unknown selection {select!r}: idol-like, all, or a split file")
     listed = read_split_file(Path(select))
-    chosen = {sample: listed[str(sample)] for sample in samples if str(sample) in listed}
+    chosen: dict[Sample, Split] = {sample: listed[str(sample)] for sample in samples if str(sample) in listed}
     absent = sorted(set(listed) - {str(sample) for sample in chosen})
     if absent:
         raise DataError(

@@ -36,7 +36,7 @@ def offenders(package: str, forbidden: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [
-        ("idol_prep", ("idol_model", "idol_eval", "cli", "torch", "typer", "rich")),
+        ("idol_prep", ("idol_model", "idol_eval", "cli", "typer", "rich")),
         ("idol_model", ("idol_eval", "cli", "typer", "rich")),
         ("idol_eval", ("idol_model", "cli", "typer", "rich")),
         ("cli", ("click",)),
@@ -44,6 +44,12 @@ def offenders(package: str, forbidden: tuple[str, ...]) -> list[str]:
 )
 def test_imports_point_one_way(package: str, forbidden: tuple[str, ...]) -> None:
     assert offenders(package, forbidden) == []
+
+
+def test_in_prep_only_annotators_know_torch() -> None:
+    """Their networks run on it; everything else of preparation starts without."""
+    using = [line for line in offenders("idol_prep", ("torch",)) if not line.startswith("idol_prep/annotators/")]
+    assert using == []
 
 
 @pytest.mark.parametrize("package", ["idol_model", "idol_eval"])
