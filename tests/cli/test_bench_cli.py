@@ -226,3 +226,23 @@ def test_held_out_dancers_are_made_where_there_is_no_data(
     assert len(Dataset.open(tmp_path / "out" / "heldout").records("test")) == synthetic.HELD_OUT_CLIPS
     assert result["rows"][0]["counts"] == {"clips": 2, "frames": 32}
     assert (tmp_path / "out" / "bench" / "tiny" / "scores.json").is_file()
+
+
+def test_repeated_generation_has_a_spread(tmp_path: Path, checkpoint: Path, dancers: Dataset) -> None:
+    """Two seeds, one row each, and their mean; shards of it join to the same."""
+    wanted = [*LIGHT, "--ckpt", checkpoint, "--data", dancers.root, "--steps", "1", "--no-complexity", "--no-baselines"]
+    done = idol(*wanted, "-o", tmp_path / "out", "--repeat", "2", "--sheet", tmp_path / "sheet.html", "--json")
+    assert done.exit_code == 0, done.output
+    mean, one, two, ceiling = json.loads(done.stdout)["rows"][:4]
+    assert (mean["name"], one["name"], two["name"]) == ("debug, 2 seeds", "debug, seed 0", "debug, seed 1")
+    values = [row["values"]["psnr"] for row in (one, two)]
+    assert mean["values"]["psnr"] == pytest.approx(np.mean(values))
+    assert mean["spreads"]["psnr"] == pytest.approx(np.std(values, ddof=1))
+    assert mean["counts"]["seeds"] == 2
+    assert ceiling["name"] == "codec ceiling"
+    assert "data:image/png" in (tmp_path / "sheet.html").read_text()
+    for part in ("1/2", "2/2"):
+        assert idol(*wanted, "-o", tmp_path / "out", "--shard", part).exit_code == 0
+    merged = idol("merge", tmp_path / "out", "--json")
+    assert merged.exit_code == 0, merged.output
+    assert json.loads(merged.stdout)["rows"][0]["values"] == one["values"]
