@@ -156,7 +156,7 @@ def _chosen(samples: list[Sample], select: str, selection: Selection) -> dict[Sa
     if select == "idol-like":
         return selection.choose(samples)
     if select == "all":
-        return cast("dict[Sample, Split]", dict.fromkeys(samples, "train"))
+        return dict.fromkeys(samples, cast("Split", "train"))
     if not Path(select).is_file():
         raise DataError(f"unknown selection {select!r}: idol-like, all, or a split file")
     listed = read_split_file(Path(select))
