@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from idol_model import data, pictures
+from idol_model import data, pictures, selection
+from idol_model.chance import Chance
 from idol_model.codecs import Codec
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
@@ -37,21 +38,27 @@ class CodecPhase:
     ) -> None:
         self.codec = model.codec.requires_grad_(True)
         self.stage = codec_as_stage(config)
-        self.parameters = [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
+        self.units: list[nn.Module] = []
         self.module = CodecStep(self.codec, config.edge_weight)
         self._seed = recipe.seed
         self._pool_MHWC = _pool(clips, recipe, config.pictures, model.codec, drawn)
 
-    def batch(self, step: int) -> Tensor:
-        """Pictures [batch, C, S, S] in [-1, 1] of one step."""
+    @property
+    def parameters(self) -> selection.Named:
+        """All of the codec's."""
+        return [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
+
+    def batch(self, step: int, places: range) -> Tensor:
+        """Pictures [len(places), C, S, S] in [-1, 1]."""
         rng = np.random.default_rng([self._seed, 2, step])
-        return pictures.signed(self._pool_MHWC[rng.integers(len(self._pool_MHWC), size=self.stage.batch_size)])
+        drawn = rng.integers(len(self._pool_MHWC), size=self.stage.batch_size)
+        return pictures.signed(self._pool_MHWC[drawn[places.start : places.stop]])
 
     def finish(self) -> None:
         """Calibrate on pictures of the first steps and freeze."""
         device = next(self.codec.parameters()).device
         steps = range(min(_CALIBRATION_STEPS, self.stage.steps))
-        self.codec.calibrate(torch.cat([self.batch(step) for step in steps]).to(device))
+        self.codec.calibrate(torch.cat([self.batch(step, range(self.stage.batch_size)) for step in steps]).to(device))
         self.codec.requires_grad_(False)
 
 
@@ -63,10 +70,9 @@ class CodecStep(nn.Module):
         self.codec = codec
         self._edge_weight = edge_weight
 
-    def forward(self, batch: Tensor, generator: torch.Generator) -> Losses:
-        """The codec draws its noise from torch's own generator, which the trainer seeds for every step."""
-        del generator
-        terms = self.codec.loss(batch, self._edge_weight)
+    def forward(self, batch: Tensor, chance: Chance) -> Losses:
+        """The losses of some pictures."""
+        terms = self.codec.loss(batch, chance, self._edge_weight)
         return Losses(terms["total"], {name: term.detach() for name, term in terms.items() if name != "total"})
 
 

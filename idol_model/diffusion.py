@@ -7,6 +7,8 @@ import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
+from idol_model.chance import Chance
+
 FrameNoise = Literal["independent", "shared"]
 
 
@@ -64,12 +66,12 @@ class Diffusion:
         shape = (1, -1, 1, 1, 1, 1)
         return alpha_B.sqrt().float().view(shape), (1 - alpha_B).sqrt().float().view(shape)
 
-    def noise(self, z_SBLCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Standard normal eps shaped like ``z``, drawn on the generator's device."""
-        shape = list(z_SBLCHW.shape)
-        if self.config.frame_noise == "shared":
-            shape[2] = 1
-        return torch.randn(shape, generator=generator).to(z_SBLCHW).expand_as(z_SBLCHW)
+    def noise(self, z_SBLCHW: Tensor, chance: Chance) -> Tensor:
+        """Standard normal eps shaped like ``z``."""
+        streams, _, frames, *latent = z_SBLCHW.shape
+        drawn = 1 if self.config.frame_noise == "shared" else frames
+        eps_SBLCHW = chance.normal(streams, drawn, *latent).transpose(0, 1)
+        return eps_SBLCHW.to(z_SBLCHW).expand_as(z_SBLCHW)
 
     def noised(self, z_SBLCHW: Tensor, eps_SBLCHW: Tensor, t_B: Tensor) -> Tensor:
         """z_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps."""

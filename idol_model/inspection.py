@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idol_model import data, losses
+from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.model import IdolModel
 from idol_model.pipeline import IdolPipeline
@@ -69,7 +70,7 @@ def inspect(pipe: IdolPipeline, clip: Clip, *, time: int, seed: int = 0) -> Insp
     batch = model.encode(data.clip_batch([given], recipe.data, model.foreground))
     diffusion = Diffusion(recipe.diffusion)
     t_B = torch.tensor([time])
-    eps = diffusion.noise(batch.z_SBLCHW, torch.Generator().manual_seed(seed))
+    eps = diffusion.noise(batch.z_SBLCHW, Chance.of((seed,), range(batch.z_SBLCHW.shape[1])))
     taps = Taps("self_attention", "cross_maps")
     z_t = diffusion.noised(batch.z_SBLCHW, eps, t_B)
     tokens = model.tokens(batch.foreground_BCHW)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from idol_model import losses
+from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.types import DEPTH, VIDEO, LatentBatch
 from idol_model.unet.taps import Kind, MotionFeature, Taps
@@ -78,11 +78,11 @@ class JointDenoising:
         self.config = config
         self.diffusion = diffusion
 
-    def __call__(self, model: Denoiser, batch: LatentBatch, generator: torch.Generator) -> Losses:
-        """Losses of one batch; all randomness comes from ``generator`` (on the CPU, whatever the device)."""
-        z, streams, clips, frames = batch.z_SBLCHW, *batch.z_SBLCHW.shape[:3]
-        eps = self.diffusion.noise(z, generator)
-        t_B = torch.randint(self.diffusion.config.train_steps, (clips,), generator=generator).to(z.device)
+    def __call__(self, model: Denoiser, batch: LatentBatch, chance: Chance) -> Losses:
+        """Losses of one batch, means over its clips; all randomness comes from ``chance``."""
+        z, streams, _, frames = batch.z_SBLCHW, *batch.z_SBLCHW.shape[:3]
+        eps = self.diffusion.noise(z, chance)
+        t_B = chance.below(self.diffusion.config.train_steps).to(z.device)
         terms = consistency_terms(self.config, streams, frames)
         wanted: list[Kind] = [term.taps for term in terms]
         taps = Taps(*wanted)
@@ -98,6 +98,7 @@ class JointDenoising:
         # Eq. 2 adds the two expectations.
         total = denoise = (error_SB * self.diffusion.weight(t_B)).mean(1).sum()
         values = {term: term(taps, batch) for term in terms}
+        taps.close()
         for term, value in values.items():
             total = total + term.weight * value
         parts = {f"denoise_{name}": error for name, error in zip(("video", "depth"), error_SB.mean(1), strict=False)}

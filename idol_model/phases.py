@@ -4,6 +4,7 @@ A phase knows its batches, its loss and what happens when it ends; the trainer k
 Each batch is a function of the step alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from idol_model import data, selection
 from idol_model.augment import AUGMENT
+from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.inputs import ClipInputs
 from idol_model.latents import LatentCache
@@ -20,6 +22,7 @@ from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
+from idol_model.unet.blocks import blocks
 from idol_model.windows import Window, WindowPlan
 from idol_prep.schema import Dataset, Split
 
@@ -34,16 +37,22 @@ class Phase(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """Called as ``module(batch, generator) -> Losses``: one module, so that an engine can wrap the whole step."""
+        """Called as ``module(batch, chance) -> Losses``, means over the batch: one module, so that an engine can wrap
+        the whole step."""
+        ...
+
+    @property
+    def units(self) -> list[nn.Module]:
+        """Modules whose weights an engine may split over processes, inner ones first."""
         ...
 
     @property
     def parameters(self) -> selection.Named:
-        """What the optimiser moves, by name."""
+        """What the optimiser moves, by name, as the module has them now."""
         ...
 
-    def batch(self, step: int) -> Any:
-        """The batch of a step, on the CPU."""
+    def batch(self, step: int, places: range) -> Any:
+        """The samples of a step at these places, on the CPU."""
         ...
 
     def finish(self) -> None:
@@ -96,18 +105,30 @@ class DiffusionPhase:
         recipe: Recipe,
         stage: Stage,
         model: IdolModel,
-        trainable: selection.Named,
+        trainable: Sequence[str],
         source: ClipSource | CacheSource,
     ) -> None:
         self.stage = stage
-        self.parameters = selection.select(trainable, stage)
+        self._model = model
+        self._trained = selection.select(model, trainable, stage)
         self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
         self._source = source
         self.plan = WindowPlan(source.lengths, stage.frames, stage.batch_size, recipe.data, recipe.seed)
 
-    def batch(self, step: int) -> ClipBatch | LatentBatch:
-        """The windows of a step."""
-        return self._source.batch(self.plan.step(step))
+    @property
+    def units(self) -> list[nn.Module]:
+        """Blocks of U-Net and pose network, the two, and the foreground encoder; the codec stays whole."""
+        networks = (self._model.unet, self._model.pose_control)
+        return [block for network in networks for block in blocks(network)] + [*networks, self._model.foreground]
+
+    @property
+    def parameters(self) -> selection.Named:
+        """Those that the stage trains."""
+        return [(name, parameter) for name, parameter in self._model.named_parameters() if name in self._trained]
+
+    def batch(self, step: int, places: range) -> ClipBatch | LatentBatch:
+        """The windows of a step at these places."""
+        return self._source.batch(self.plan.step(step)[places.start : places.stop])
 
     def finish(self) -> None:
         """Nothing: the weights are the result."""
@@ -121,10 +142,10 @@ class DiffusionStep(nn.Module):
         self.model = model
         self._objective = objective
 
-    def forward(self, batch: ClipBatch | LatentBatch, generator: torch.Generator) -> Losses:
+    def forward(self, batch: ClipBatch | LatentBatch, chance: Chance) -> Losses:
         """The losses of one batch, encoding it first where it still is pictures."""
         latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch
-        return self._objective(self.model, latents, generator)
+        return self._objective(self.model, latents, chance)
 
 
 @dataclass(frozen=True, slots=True)

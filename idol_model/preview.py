@@ -40,6 +40,8 @@ class Preview:
     def show(self, position: Position, frames: int) -> None:
         """Write the sheet of windows of ``frames`` frames, and their depth's error."""
         rows, errors = zip(*(self._row(clip, frames) for clip in self._clips), strict=True)
+        if not self._run.writes:  # generated all the same: processes that share weights need each other
+            return
         folder = self._run.path / "previews"
         folder.mkdir(exist_ok=True)
         _write_picture(folder / f"{position.stage}-{position.step:06d}.png", np.concatenate(rows))

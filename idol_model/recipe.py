@@ -17,6 +17,8 @@ from idol_model.unet import UNetConfig
 from idol_model.weights_names import WeightsName
 
 Decay = Literal["linear", "cosine"]
+OptimizerKind = Literal["adamw", "adamw_8bit", "sgd"]
+"""`idol_model.optimizers.OPTIMIZERS`."""
 Trained = Literal["all", "transformers", "temporal"]
 """Everything; all but the U-Net's ResBlocks and what else lies outside its transformer blocks; temporal layers."""
 
@@ -91,6 +93,20 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryConfig:
+    """What trades time for memory. Results differ by rounding alone, so it may change when a run continues."""
+
+    micro_batch: int | None = None
+    """Windows that go through the networks at once on one device; None takes a process's share of a step whole."""
+    recompute: bool = False
+    """Hold the inputs of blocks alone and compute the rest again in the backward pass (`idol_model.unet.blocks`)."""
+
+    def __post_init__(self) -> None:
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"memory.micro_batch: {self.micro_batch} is not at least 1; null takes a step whole")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """One training run. ``name`` is the registry's; ``summary`` says what it reproduces."""
 
@@ -107,6 +123,8 @@ class Recipe:
     codec_stage: CodecStage | None = None
     stages: tuple[Stage, ...] = ()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    optimizer: OptimizerKind = "adamw"
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     seed: int = 42
     log_every: int = 10
     save_every: int = 500

@@ -24,8 +24,9 @@ from filelock import FileLock, Timeout
 from idol_model.config import ConfigError
 from idol_model.recipe import Recipe
 
-FREE_FIELDS = ("summary", "sampling", "log_every", "save_every")
-"""Recipe fields that may change when a run continues: they change what is written or drawn, never the weights."""
+FREE_FIELDS = ("summary", "sampling", "log_every", "save_every", "memory")
+"""Recipe fields that may change when a run continues: they change what is written or drawn, or how much is held at
+once; the weights, if at all, by rounding."""
 
 LOCK = ".lock"
 """File in the run folder that a training process holds."""
@@ -48,6 +49,8 @@ class Progress:
     lr: float = 0.0
     seconds: float = 0.0
     """Of the step just made."""
+    memory: int = 0
+    """The most bytes held so far: of the GPU, or resident on the CPU."""
 
 
 Report = Callable[[Progress], None]
@@ -56,20 +59,24 @@ Report = Callable[[Progress], None]
 class RunFolder:
     """Reads and writes everything of a run but its tensors."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         self.checkpoints = path / "checkpoints"
         self.latents = path / "latents"
         self.model = path / "model"
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe, data: Mapping[str, str], command: list[str]) -> "RunFolder":
+    def open(
+        cls, path: Path, recipe: Recipe, data: Mapping[str, str], command: list[str], *, writes: bool = True
+    ) -> "RunFolder":
         """The run in ``path``, begun or continued. ``data`` names the data set and its content hash.
+
+        Of several processes one ``writes``; it opens the folder first.
 
         Raises:
             RunMismatch: the folder holds a run of another recipe or other data.
         """
-        run = cls(path)
+        run = cls(path, writes=writes)
         path.mkdir(parents=True, exist_ok=True)
         if (path / "recipe.json").exists():
             run._check(recipe, data)
@@ -85,6 +92,9 @@ class RunFolder:
         Raises:
             RunMismatch: another process trains here.
         """
+        if not self.writes:
+            yield
+            return
         lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=1)  # somebody reading the run's status holds it for an instant
@@ -104,18 +114,22 @@ class RunFolder:
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""
-        _append(self.path / "log.jsonl", line)
+        self._append("log.jsonl", line)
 
     def note_preview(self, line: Mapping[str, Any]) -> None:
         """Append one line to ``previews.jsonl``."""
-        _append(self.path / "previews.jsonl", line)
+        self._append("previews.jsonl", line)
 
     def rewind_log(self, stage_index: int, step: int) -> None:
         """Drop the lines after a checkpoint: those steps are made again."""
         path = self.path / "log.jsonl"
-        if path.exists():
+        if self.writes and path.exists():
             kept = [line for line in whole_lines(path) if (line["stage_index"], line["step"]) <= (stage_index, step)]
             write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        if self.writes:
+            _append(self.path / name, line)
 
     def _check(self, recipe: Recipe, data: Mapping[str, str]) -> None:
         change = first_difference(self.recipe().to_dict(), recipe.to_dict())

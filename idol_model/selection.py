@@ -3,7 +3,7 @@
 Counts come from the modules themselves, built on the meta device: nothing is allocated and nothing is written down.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,22 +58,26 @@ def chosen_by(stage: Stage, trainable: Named) -> Named:
     ]
 
 
-def select(trainable: Named, stage: Stage) -> Named:
-    """Let exactly those of ``trainable`` require gradients that the stage trains; return them.
+def select(model: nn.Module, trainable: Sequence[str], stage: Stage) -> frozenset[str]:
+    """Let exactly those of the parameters named in ``trainable`` require gradients that the stage trains.
+
+    Returns their names.
 
     Raises:
         ValueError: nothing is left to train.
     """
-    chosen = chosen_by(stage, trainable)
+    free = set(trainable)
+    named = [(name, parameter) for name, parameter in model.named_parameters() if name in free]
+    chosen = chosen_by(stage, named)
     if not chosen:
         raise ValueError(
             f"stage {stage.name}: trains={stage.trains!r} with frozen={list(stage.frozen)} leaves nothing to train"
         )
-    for _, parameter in trainable:
+    for _, parameter in named:
         parameter.requires_grad_(False)
     for _, parameter in chosen:
         parameter.requires_grad_(True)
-    return chosen
+    return frozenset(name for name, _ in chosen)
 
 
 def part_counts(model: IdolModel) -> dict[str, int]:

@@ -8,23 +8,20 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
-from accelerate import Accelerator
 
-from idol_model import weights
-from idol_model.allocator import keep_freed_memory
+from idol_model import engines, optimizers, weights
 from idol_model.codec_trainer import CodecPhase
+from idol_model.engines import Device, EngineKind
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
 from idol_model.phases import CacheSource, ClipSource, DiffusionPhase, TrainingClips
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 from idol_model.trainer import Look, Trainer
+from idol_model.unet.blocks import recompute
 from idol_prep.schema import Dataset
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 def _silent(progress: Progress) -> None:
@@ -36,6 +33,8 @@ class TrainOptions:
     """How a run is carried out; nothing here changes its result, but for rounding where it says so."""
 
     device: Device = "auto"
+    engine: EngineKind = "ddp"
+    """How several processes work together (`idol_model.engines`); one process needs none of them."""
     report: Report = _silent
     preview_every: int = 0
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
@@ -59,62 +58,33 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
     dataset = Dataset.open(data)
     clips = TrainingClips.of(dataset)
     weights.check_present(recipe)
-    accelerator = start_accelerator(recipe, options.device)
+    optimizers.check_present(recipe.optimizer)
+    engine = engines.start(options.engine, recipe, options.device)
     origin = {"path": str(data), "content_hash": dataset.content_hash}
-    folder = RunFolder.open(run, recipe, origin, options.command)
+    with engine.main_first():
+        folder = RunFolder.open(run, recipe, origin, options.command, writes=engine.main)
     with folder.claimed():
         if not folder.finished:
             torch.manual_seed(recipe.seed)
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
-            _prepared(model, options)
-            _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
+            _prepared(model, recipe, options)
+            _Run(recipe, model, clips, Trainer(recipe, model, folder, engine, options.report), options).all()
     return folder.model
 
 
-def _prepared(model: IdolModel, options: TrainOptions) -> None:
-    """The model as the options ask for it; names and values of its parameters stay."""
+def _prepared(model: IdolModel, recipe: Recipe, options: TrainOptions) -> None:
+    """The model as recipe and options ask for it; names and values of its parameters stay."""
     networks = (model.unet, model.pose_control)
+    if recipe.memory.recompute:
+        for network in networks:
+            recompute(network)
     if options.channels_last:
         for network in networks:
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if options.compile:
         for network in networks:
             network.compile()
-
-
-def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
-    """Accelerate for one process on the device asked for.
-
-    Raises:
-        ValueError: the device is not there, cannot do the precision, or several processes were started.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: no GPU is visible; use --device cpu")
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if on_cpu:
-        check_cpu_precision(recipe.precision)
-        # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
-        # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
-        torch.set_flush_denormal(True)
-        keep_freed_memory()
-    precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
-    accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu)
-    if accelerator.num_processes > 1:
-        raise ValueError(f"{accelerator.num_processes} processes were started: training runs in one; start it directly")
-    return accelerator
-
-
-def check_cpu_precision(precision: str) -> None:
-    """Refuse what a processor cannot do, and say what it does slowly.
-
-    Raises:
-        ValueError: fp16.
-    """
-    if precision == "fp16":
-        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
-    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
 
 
 class _Run:
@@ -125,7 +95,7 @@ class _Run:
     ) -> None:
         self.recipe, self.model, self.clips, self.trainer = recipe, model, clips, trainer
         self._options = options
-        self._trainable = model.trainable()
+        self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:
         """Every phase that is not done yet, then the finished model."""
@@ -135,8 +105,11 @@ class _Run:
         for index, stage in enumerate(self.recipe.stages, 1):
             if not self.trainer.done(index):
                 self.trainer.train(index, self._phase(stage), self._look())
-        self.model.eval()
-        save_model(self.model, self.recipe, self.trainer.run.model)
+        engine = self.trainer.engine
+        model = engine.plain(self.model, lambda: IdolModel.from_recipe(self.recipe))
+        if engine.main:
+            save_model(model.eval(), self.recipe, self.trainer.run.model)
+        engine.wait()
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
         _check_cache(self.recipe, stage)
@@ -159,11 +132,8 @@ class _Run:
 
     def _cache(self) -> CacheSource:
         source = LatentSource(dataset=self.clips.dataset, ids=self.clips.ids, data=self.recipe.data, model=self.model)
-        cache = LatentCache.open(
-            self.trainer.run.latents,
-            source,
-            self._telling("latents"),
-        )
+        with self.trainer.engine.main_first():
+            cache = LatentCache.open(self.trainer.run.latents, source, self._telling("latents"))
         return CacheSource(cache, self.model)
 
     def _telling(self, what: str) -> Callable[[int, int], None]:

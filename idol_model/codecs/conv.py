@@ -11,6 +11,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from torch.nn import functional
 
+from idol_model.chance import Chance
 from idol_model.codecs.modalities import PerModality
 from idol_model.codecs.reconstruction import reconstruction
 from idol_model.config import from_dict, to_dict
@@ -74,15 +75,16 @@ class ConvCodec(ModelMixin, ConfigMixin, PerModality):
         """Latents to pictures, about [-1, 1]."""
         return self.decoder(z_NCHW * self.scale + self.shift)
 
-    def loss(self, x_NCHW: Tensor, edge_weight: float = 0.0) -> dict[str, Tensor]:
+    def loss(self, x_NCHW: Tensor, chance: Chance, edge_weight: float = 0.0) -> dict[str, Tensor]:
         """Terms of the codec's training: squared and absolute difference, and that of picture gradients.
 
         A little noise on the latents (a twentieth of their spread) keeps neighbouring latents close to neighbouring
         pictures, so that a small error of the denoiser stays a small error of the picture.
         """
         z_NCHW = self.encoder(x_NCHW)
-        spread = z_NCHW.detach().std(dim=(0, 2, 3), keepdim=True)
-        y_NCHW = self.decoder(z_NCHW + 0.05 * spread * torch.randn_like(z_NCHW)).float()
+        spread = z_NCHW.detach().std(dim=(2, 3), keepdim=True)
+        noise = chance.normal(*z_NCHW.shape[1:]).to(z_NCHW)
+        y_NCHW = self.decoder(z_NCHW + 0.05 * spread * noise).float()
         return reconstruction(y_NCHW, x_NCHW, edge_weight)
 
     @torch.no_grad()

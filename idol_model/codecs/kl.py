@@ -11,6 +11,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 
+from idol_model.chance import Chance
 from idol_model.codecs.modalities import Joint, PerModality
 from idol_model.codecs.reconstruction import reconstruction
 from idol_model.config import from_dict, to_dict
@@ -83,11 +84,12 @@ class _Kl(ModelMixin, ConfigMixin):
         """Scaled latents to pictures, about [-1, 1]."""
         return self.vae.decode(z_NCHW / self.sizes.scaling).sample
 
-    def loss(self, x_NCHW: Tensor, edge_weight: float = 0.0) -> dict[str, Tensor]:
+    def loss(self, x_NCHW: Tensor, chance: Chance, edge_weight: float = 0.0) -> dict[str, Tensor]:
         """Terms of fine-tuning: reconstruction from a drawn latent, and the Kullback-Leibler term."""
         distribution = self.vae.encode(x_NCHW).latent_dist
         mean, spread = distribution.mean, distribution.std
-        terms = reconstruction(self.vae.decode(mean + spread * torch.randn_like(mean)).sample, x_NCHW, edge_weight)
+        drawn = mean + spread * chance.normal(*mean.shape[1:]).to(mean)
+        terms = reconstruction(self.vae.decode(drawn).sample, x_NCHW, edge_weight)
         kl = distribution.kl().mean()
         return {**terms, "kl": kl, "total": terms["total"] + _KL_WEIGHT * kl}
 

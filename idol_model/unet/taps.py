@@ -32,12 +32,26 @@ class Taps:
             self._features[kind].append(feature)
 
     def features(self, kind: Kind) -> list[Tensor]:
-        """What was recorded, one tensor an up block.
+        """What was recorded so far, one tensor an up block.
 
         Raises:
             KeyError: the kind was not among those wanted.
         """
         return self._features[kind]
+
+    def close(self) -> None:
+        """Let go of what was recorded and of all that comes: blocks computed again in the backward pass offer it anew.
+
+        Recorders stay where they were, so that such a block takes the same way as before.
+        """
+        self._features = {kind: _Deaf() for kind in self._features}
+
+
+class _Deaf(list[Tensor]):
+    """Hears nothing."""
+
+    def append(self, feature: Tensor) -> None:
+        del feature
 
 
 NO_TAPS = Taps()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from idol_model import recipes
+from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion, DiffusionConfig
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, ObjectiveConfig, consistency_terms
@@ -36,7 +37,7 @@ def model_and_batch(recipe: Recipe, frames: int = 3) -> tuple[IdolModel, LatentB
 def losses(recipe: Recipe, frames: int = 3):
     model, batch = model_and_batch(recipe, frames)
     objective = JointDenoising(recipe.objective, Diffusion(recipe.diffusion))
-    return model, objective(model, batch, torch.Generator().manual_seed(5))
+    return model, objective(model, batch, Chance.of((5,), range(len(batch.ids))))
 
 
 def test_the_total_is_the_weighted_sum_of_eq_7() -> None:
@@ -63,13 +64,15 @@ def test_every_trained_part_gets_a_gradient_and_the_codec_none() -> None:
             if not parameter.any():
                 parameter.normal_(std=0.1)
     recipe = recipes.get("debug")
-    JointDenoising(recipe.objective, Diffusion(recipe.diffusion))(model, batch, torch.Generator()).total.backward()
+    JointDenoising(recipe.objective, Diffusion(recipe.diffusion))(
+        model, batch, Chance.of((5,), range(len(batch.ids)))
+    ).total.backward()
     silent = [name for name, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert silent == []
     assert all(parameter.grad is None for parameter in model.codec.parameters())
 
 
-def test_the_same_generator_gives_the_same_loss() -> None:
+def test_the_same_chance_gives_the_same_loss() -> None:
     recipe = recipes.get("debug")
     assert losses(recipe)[1].total.item() == losses(recipe)[1].total.item()
 
@@ -123,8 +126,8 @@ def test_stage_one_leaves_temporal_layers_alone() -> None:
 
 def test_shared_noise_is_one_for_all_frames_and_another_for_each_stream_and_clip() -> None:
     z = torch.zeros(2, 2, 3, 4, 5, 5)
-    shared = Diffusion(DiffusionConfig(frame_noise="shared")).noise(z, torch.Generator().manual_seed(0))
-    own = Diffusion(DiffusionConfig()).noise(z, torch.Generator().manual_seed(0))
+    shared = Diffusion(DiffusionConfig(frame_noise="shared")).noise(z, Chance.of((0,), range(z.shape[1])))
+    own = Diffusion(DiffusionConfig()).noise(z, Chance.of((0,), range(z.shape[1])))
     assert shared.shape == own.shape == z.shape
     assert torch.equal(shared[:, :, 0], shared[:, :, 2])
     assert not torch.equal(own[:, :, 0], own[:, :, 2])

@@ -10,12 +10,14 @@ from PIL import Image
 from tiny_training import Stop, dancers, run, tiny
 
 from idol_model import checkpoint
+from idol_model.engines import check_cpu_precision
 from idol_model.model import IdolModel
 from idol_model.pipeline import IdolPipeline
+from idol_model.rates import rate
 from idol_model.recipe import Stage
 from idol_model.run_state import RunMismatch
-from idol_model.trainer import TrainingStopped, ahead, rate
-from idol_model.training import TrainOptions, check_cpu_precision, train
+from idol_model.trainer import TrainingStopped, ahead
+from idol_model.training import TrainOptions, train
 
 
 def test_rate_rises_in_a_line_then_falls_to_nothing():
@@ -28,8 +30,8 @@ def test_rate_rises_in_a_line_then_falls_to_nothing():
 
 
 def test_batches_come_in_order_and_errors_come_through():
-    assert list(ahead(lambda step: step * 10, 3, 6)) == [(3, 30), (4, 40), (5, 50)]
-    assert list(ahead(lambda step: step, 4, 4)) == []
+    assert list(ahead(lambda step: step * 10, range(3, 6))) == [(3, 30), (4, 40), (5, 50)]
+    assert list(ahead(lambda step: step, range(4, 4))) == []
 
     def broken(step: int) -> int:
         if step == 1:
@@ -37,7 +39,7 @@ def test_batches_come_in_order_and_errors_come_through():
         return step
 
     with pytest.raises(ValueError, match="clip x"):
-        list(ahead(broken, 0, 5))
+        list(ahead(broken, range(5)))
 
 
 def test_a_run_leaves_a_pipeline_a_log_and_its_origin(tmp_path):

@@ -1,0 +1,96 @@
+"""Every process holds all weights: one process alone, or several that average their gradients (DDP)."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from idol_model.division import Division
+from idol_model.engines.machine import most_memory
+from idol_model.recipe import Recipe
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Replicated:
+    """Accelerate as it is. What is said here of one process holds for each of several.
+
+    Methods marked collective are called by all processes at the same point.
+    """
+
+    def __init__(self, accelerator: Accelerator, recipe: Recipe) -> None:
+        self.accelerator = accelerator
+        self.device = accelerator.device
+        self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory.micro_batch)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes what is written once."""
+        return self.accelerator.is_main_process
+
+    def main_first(self) -> AbstractContextManager[None]:
+        """What the main process does inside is done when the others enter. Collective."""
+        return self.accelerator.main_process_first()
+
+    def wait(self) -> None:
+        """Until all processes are here. Collective."""
+        self.accelerator.wait_for_everyone()
+
+    # ---- a stage
+
+    def wrapped(self, module: nn.Module, units: list[nn.Module]) -> nn.Module:
+        """The stage's module, ready for steps. ``units`` are the modules that may be split, inner ones first.
+
+        Parameters may be others afterwards; ask the module for them.
+        """
+        del units
+        return self.accelerator.prepare(module)
+
+    def prepared(self, optimizer: torch.optim.Optimizer) -> Any:
+        """The optimiser, minding the scale of the loss in fp16."""
+        return self.accelerator.prepare(optimizer)
+
+    def unsynchronised(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """While a gradient is still being added up: nothing is exchanged."""
+        return self.accelerator.no_sync(module)
+
+    def free(self) -> None:
+        """Let go of the stage's module and optimiser."""
+        self.accelerator.free_memory()
+
+    # ---- tensors
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors as they are in one process. Collective."""
+        return dict(tensors)
+
+    def placed(self, value: Tensor, like: Tensor) -> Tensor:
+        """A whole tensor where and as ``like`` is kept."""
+        return value.to(like.device) if value.ndim else value
+
+    def plain(self, model: Model, make: Callable[[], Model]) -> Model:
+        """The model with whole weights; ``make`` builds an empty one. Collective."""
+        del make
+        return model
+
+    # ---- agreement
+
+    def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        """The mean over processes of some numbers. Collective."""
+        stacked = torch.stack([value.detach().float() for value in values.values()])
+        if self.division.processes > 1:
+            stacked = cast(Tensor, self.accelerator.reduce(stacked, reduction="mean"))
+        return dict(zip(values, stacked.tolist(), strict=True))
+
+    def all_of(self, names: list[str]) -> list[str]:
+        """What every process has found, by rank. Collective."""
+        return gather_object(names) if self.division.processes > 1 else names
+
+    @property
+    def most_memory(self) -> int:
+        """Bytes: the most this process has held."""
+        return most_memory(self.device)
