@@ -51,9 +51,7 @@ def check_present(kind: OptimizerKind) -> None:
     """Raises ValueError where the optimiser's package is not installed."""
     package = OPTIMIZERS[kind].package
     if find_spec(package) is None:
-        raise ValueError(
-            f"optimizer={kind}: needs {package}; install it (pip install {package}) or set optimizer=adamw"
-        )
+        raise ValueError(f"optimizer={kind}: needs {package}; pip install {package}, or set optimizer=adamw")
 
 
 def state_tensors(named: Named, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Engines: where a step's weights lie and how processes agree on a gradient. The trainer knows none by name.
 
-Every engine computes the same step; they differ in memory and speed (``docs/scaling.md``). Several processes are started
-from outside, by torchrun or accelerate, on one machine or many.
+Every engine computes the same step; they differ in memory and speed (``docs/scaling.md``). Several processes are
+started from outside, by torchrun or accelerate, on one machine or many.
 """
 
 from typing import Literal

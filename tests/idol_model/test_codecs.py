@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from idol_model import codecs, foreground
+from idol_model.chance import Chance
 from idol_model.codecs import ConvCodecConfig, JointKlCodecConfig, KlCodecConfig
 from idol_model.codecs.kl import inflated
 from idol_model.foreground import ClipForegroundConfig, ConvForegroundConfig
@@ -49,7 +50,7 @@ def test_a_few_steps_of_codec_training_lower_its_loss() -> None:
     optimizer = torch.optim.Adam(codec.parameters(), lr=1e-2)
     seen = []
     for _ in range(60):
-        terms = codec.loss(pictures, edge_weight=1.0)
+        terms = codec.loss(pictures, Chance.of((0,), range(len(pictures))), edge_weight=1.0)
         optimizer.zero_grad()
         terms["total"].backward()
         optimizer.step()

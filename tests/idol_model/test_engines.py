@@ -1,0 +1,99 @@
+"""One step, however it is divided: two processes, pieces, shared weights, blocks computed again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from several_processes import train_in_processes
+from tiny_training import Stop, dancers, run, tiny
+
+from idol_model import checkpoint, engines
+from idol_model.division import Division
+from idol_model.recipe import MemoryConfig, Recipe, Stage
+
+STEPS = 10
+
+
+def plain_sgd(**memory) -> Recipe:
+    """Both diffusion stages by plain gradient descent, no codec, four samples a step."""
+    recipe = tiny(codec_stage=None, cached=False)
+    own = tuple(
+        dataclasses.replace(
+            stage, steps=STEPS, batch_size=4, lr=0.05, weight_decay=0.0, warmup=0.0, clip_norm=1.0, ema=0.5
+        )
+        for stage in recipe.stages
+    )
+    return dataclasses.replace(recipe, stages=own, optimizer="sgd", memory=MemoryConfig(**memory), save_every=5)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    saved = checkpoint.newest(folder / "checkpoints")
+    assert saved is not None
+    return saved.tensors("model")
+
+
+def terms(folder: Path) -> torch.Tensor:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return torch.tensor([line["total"] for line in lines], dtype=torch.float64)
+
+
+def distance(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
+    """The largest difference of a weight, relative to the largest weight of its tensor."""
+    assert ours.keys() == theirs.keys()
+    return max(((ours[n] - theirs[n]).abs().max() / theirs[n].abs().max().clamp(min=1e-3)).item() for n in ours)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One process, the whole step at once."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(plain_sgd(), folder)
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
+    ended = train_in_processes(plain_sgd(), dancers(), tmp_path / "run", engine=engine)
+    assert ended.returncode == 0, ended.stderr
+    torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
+    assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_step_in_pieces_equals_the_whole(size: int, whole: Path, tmp_path: Path) -> None:
+    run(plain_sgd(micro_batch=size), tmp_path)
+    torch.testing.assert_close(terms(tmp_path), terms(whole), rtol=1e-6, atol=1e-9)
+    assert distance(weights(tmp_path), weights(whole)) < 1e-5
+
+
+def test_blocks_computed_again_give_the_same_weights(whole: Path, tmp_path: Path) -> None:
+    run(plain_sgd(recompute=True), tmp_path)
+    torch.testing.assert_close(terms(tmp_path), terms(whole), rtol=1e-6, atol=1e-9)
+    assert distance(weights(tmp_path), weights(whole)) < 1e-6
+
+
+def test_what_one_engine_saved_another_continues(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp", stop_after=7)
+    assert first.returncode == 0, first.stderr
+    with pytest.raises(Stop):
+        run(plain_sgd(), folder, stop_at=("video", 3))
+    last = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp")
+    assert last.returncode == 0, last.stderr
+    assert distance(weights(folder), weights(whole)) < 1e-5
+    assert (folder / "model" / "model_index.json").exists()
+
+
+def test_a_step_is_divided_without_rest() -> None:
+    shares = [Division(rank, 3, 2).pieces(12, "video") for rank in range(3)]
+    assert shares[1] == [range(4, 6), range(6, 8)]
+    assert sorted(place for share in shares for piece in share for place in piece) == list(range(12))
+    with pytest.raises(ValueError, match="stage video: batch_size=8 cannot be shared out evenly over 3 processes"):
+        Division(0, 3).pieces(8, "video")
+
+
+def test_one_process_shares_with_nobody() -> None:
+    with pytest.raises(ValueError, match="engine fsdp: shares weights among processes, and there is one"):
+        engines.start("fsdp", Recipe(name="r", summary="s", stages=(Stage(name="image", steps=1),)), "cpu")
