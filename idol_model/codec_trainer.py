@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from idol_model import data, pictures, selection
 from idol_model.chance import Chance
 from idol_model.codecs import Codec
+from idol_model.feed.clips import TrainingClips
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
-from idol_model.phases import TrainingClips
 from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
 from idol_prep import colormap
 

@@ -5,26 +5,21 @@ Each batch is a function of the step alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from idol_model import data, selection
-from idol_model.augment import AUGMENT
+from idol_model import selection
 from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
-from idol_model.inputs import ClipInputs
-from idol_model.latents import LatentCache
+from idol_model.feed.sources import CacheSource, ClipSource
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
 from idol_model.unet.blocks import blocks
-from idol_model.windows import Window, WindowPlan
-from idol_prep.schema import Dataset, Split
+from idol_model.windows import WindowPlan
 
 
 class Phase(Protocol):
@@ -58,43 +53,6 @@ class Phase(Protocol):
     def finish(self) -> None:
         """What is done once the steps are over; must give the same result when done again after a restart."""
         ...
-
-
-class ClipSource:
-    """Batches read from prepared clips, pictures and all."""
-
-    def __init__(self, clips: "TrainingClips", recipe: Recipe, model: IdolModel) -> None:
-        self.lengths = clips.lengths
-        self._clips, self._data, self._look = clips, recipe.data, model.foreground
-        self._augment, self._seed = AUGMENT[recipe.data.augment], recipe.seed
-
-    def batch(self, windows: Any) -> ClipBatch:
-        """The pictures of these windows."""
-        inputs = [self._inputs(window) for window in windows]
-        return data.clip_batch(inputs, self._data, self._look, [window.foreground_left_out for window in windows])
-
-    def _inputs(self, window: Window) -> ClipInputs:
-        found = data.clip_inputs(
-            self._clips.clip(window.clip),
-            self._data,
-            start=window.start,
-            stop=window.stop,
-            background=window.background,
-            reference=window.start if self._augment.rebuilds else 0,
-        )
-        return self._augment(found, np.random.default_rng([self._seed, 5, window.number]))
-
-
-class CacheSource:
-    """Batches read from a latent cache."""
-
-    def __init__(self, cache: LatentCache, model: IdolModel) -> None:
-        self.lengths = cache.lengths
-        self._cache, self._look = cache, model.foreground
-
-    def batch(self, windows: Any) -> LatentBatch:
-        """The latents of these windows."""
-        return self._cache.batch(windows, self._look)
 
 
 class DiffusionPhase:
@@ -146,27 +104,6 @@ class DiffusionStep(nn.Module):
         """The losses of one batch, encoding it first where it still is pictures."""
         latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch
         return self._objective(self.model, latents, chance)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingClips:
-    """The training split of a data set, in the order of its ids."""
-
-    dataset: Dataset
-    ids: tuple[str, ...]
-    lengths: tuple[int, ...]
-
-    @classmethod
-    def of(cls, dataset: Dataset, split: Split = "train") -> "TrainingClips":
-        """Raises `DataShortage` where the split is empty."""
-        records = sorted(dataset.records(split), key=lambda record: record.id)
-        if not records:
-            raise data.DataShortage(f"the data set has no clip in its {split!r} split; prepare more clips")
-        return cls(dataset, tuple(r.id for r in records), tuple(r.frames for r in records))
-
-    def clip(self, position: int) -> Any:
-        """The clip at a position of `ids`."""
-        return self.dataset.clip(self.ids[position])
 
 
 def moved(batch: Any, device: torch.device) -> Any:

@@ -14,9 +14,11 @@ import torch
 from idol_model import engines, optimizers, weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.engines import Device, EngineKind
+from idol_model.feed.clips import TrainingClips
+from idol_model.feed.sources import CacheSource, ClipSource
 from idol_model.latents import LatentCache, LatentSource
 from idol_model.model import IdolModel
-from idol_model.phases import CacheSource, ClipSource, DiffusionPhase, TrainingClips
+from idol_model.phases import DiffusionPhase
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 from idol_model.trainer import Look, Trainer

@@ -37,13 +37,37 @@ def read_json(file: Path, wanted: str) -> dict[str, Any]:
         raise DataError(f"{file}: is damaged ({error}); prepare it again") from error
 
 
-def check_version(file: Path, document: dict[str, Any]) -> None:
-    """Raise `DataError` unless the document is of this format version."""
-    if document.get("version") != FORMAT_VERSION:
+def check_version(file: Path, document: dict[str, Any], known: int = FORMAT_VERSION) -> None:
+    """Raise `DataError` unless the document is of the known format version."""
+    if document.get("version") != known:
         raise DataError(
-            f"{file}: has format version {document.get('version')!r}, this program reads {FORMAT_VERSION}; "
+            f"{file}: has format version {document.get('version')!r}, this program reads {known}; "
             "prepare the data again or use the program that wrote it"
         )
+
+
+def begin(file: Path, info: Mapping[str, Any]) -> None:
+    """Write the document of what is begun in ``file``'s folder, or check that what lies there has the same recipe.
+
+    Raises `DataError` for another recipe, and for a folder that holds something else.
+    """
+    if file.is_file():
+        there = read_json(file, "a prepared dataset")
+        check_version(file, there, info["version"])
+        _check_recipe(file.parent, there.get("recipe", {}), info["recipe"])
+    elif any(not entry.name.startswith(".") for entry in file.parent.iterdir()):
+        raise DataError(f"{file.parent}: is not empty and no prepared dataset; choose another folder")
+    else:
+        write_json(file, info)
+
+
+def _check_recipe(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            raise DataError(
+                f"{root}: holds clips made with {key}={old.get(key)!r}, not {new.get(key)!r}; "
+                "choose another folder or the same settings"
+            )
 
 
 def file_hash(file: Path) -> str:

@@ -134,26 +134,11 @@ class DatasetWriter:
 
     def _enter(self) -> None:
         """Make the root or check that it is ours; clear away what dead writers left."""
-        clips, document = self.root / names.CLIPS_FOLDER, self.root / names.DATASET_FILE
-        if document.is_file():
-            self._check_same(names.read_json(document, "a prepared dataset"), document)
-        elif any(not entry.name.startswith(".") for entry in self.root.iterdir()):
-            raise DataError(f"{self.root}: is not empty and no prepared dataset; choose another folder")
-        if not document.is_file():
-            write_json(document, self._info)
+        clips = self.root / names.CLIPS_FOLDER
+        names.begin(self.root / names.DATASET_FILE, self._info)
         clips.mkdir(exist_ok=True)
         clear(self.root)
         clear(clips, _TEMPORARY)
-
-    def _check_same(self, there: dict[str, Any], document: Path) -> None:
-        names.check_version(document, there)
-        old, new = there.get("recipe", {}), self._info["recipe"]
-        for key in sorted({*old, *new}):
-            if old.get(key) != new.get(key):
-                raise DataError(
-                    f"{self.root}: holds clips made with {key}={old.get(key)!r}, not {new.get(key)!r}; "
-                    "choose another folder or the same settings"
-                )
 
     def _folder(self, name: str) -> Path:
         return self.root / names.CLIPS_FOLDER / name

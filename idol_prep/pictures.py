@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from idol_prep.schema import DataError
+from idol_prep._errors import DataError
 
 MAX_PIXELS = 100_000_000
 """Pictures beyond this are refused before they are decoded."""
 
 
-def picture_size(path: Path) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A picture file that lies in memory, as a member of an archive does; ``name`` is what errors call it."""
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def picture_size(path: Path | Encoded) -> tuple[int, int]:
     """Height and width of the upright picture. Raises `DataError` where it is no picture or too large."""
     with _opened(path) as image:
         return image.height, image.width
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
+def read_rgb(path: Path | Encoded) -> NDArray[np.uint8]:
     """A picture as RGB uint8 [H,W,3]: grey is repeated, 16 bits lose their lower 8, palettes and CMYK are converted.
 
     Raises `DataError` for what is no picture, is too large, or is really transparent.
@@ -36,7 +49,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         return np.array(image.convert("RGB"))
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Path | Encoded) -> NDArray[np.uint8]:
     """A mask as coverage uint8 [H,W], 255 for the person; 0/1 masks are stretched, colour becomes grey."""
     with _opened(path) as image:
         mask = _to_8_bits(np.asarray(image)) if image.mode.startswith("I") else np.array(image.convert("L"))
@@ -56,12 +69,12 @@ def read_depth(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path | Encoded) -> Iterator[Image.Image]:
     """The decoded picture, upright as its EXIF says; whatever is wrong with the file becomes a `DataError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(io.BytesIO(path.data) if isinstance(path, Encoded) else path)
         with image:
             _check_size(path, image.size)
             image.load()
@@ -74,14 +87,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: cannot be read as a picture; copy it again, or leave it out") from error
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(path: Path | Encoded, size: tuple[int, int]) -> None:
     pixels = size[0] * size[1]
     if not 0 < pixels <= MAX_PIXELS:
         fix = "scale it down" if pixels else "it is empty: copy it again"
         raise DataError(f"{path}: has {size[0]} x {size[1]} pixels, 1 to {MAX_PIXELS:,} are read; {fix}")
 
 
-def _refuse_transparency(path: Path, image: Image.Image) -> None:
+def _refuse_transparency(path: Path | Encoded, image: Image.Image) -> None:
     if image.convert("RGBA").getextrema()[3][0] < 255:  # type: ignore[index]
         raise DataError(f"{path}: is partly transparent; flatten it onto its background first")
 

@@ -20,6 +20,8 @@ from idol_prep._records import (
     Split,
 )
 from idol_prep._rejects import Reject
+from idol_prep._still_set import StillSet, StillShard
+from idol_prep._still_shard import Still, StillRecord
 from idol_prep._writer import DatasetWriter, NoClipsError, is_begun
 
 __all__ = [
@@ -37,5 +39,9 @@ __all__ = [
     "Reject",
     "Scope",
     "Split",
+    "Still",
+    "StillRecord",
+    "StillSet",
+    "StillShard",
     "is_begun",
 ]

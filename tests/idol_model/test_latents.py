@@ -10,9 +10,10 @@ import pytest
 import torch
 from tiny_training import FRAMES, dancers, tiny
 
+from idol_model.feed.clips import TrainingClips
+from idol_model.feed.sources import CacheSource, ClipSource
 from idol_model.latents import LatentCache, LatentSource, cache_key
 from idol_model.model import IdolModel
-from idol_model.phases import CacheSource, ClipSource, TrainingClips
 from idol_model.windows import WindowPlan
 from idol_prep.schema import Dataset
 
