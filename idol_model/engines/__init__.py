@@ -23,7 +23,7 @@ def start(kind: EngineKind, recipe: Recipe, device: Device) -> Engine:
     Raises:
         ValueError: the device is not there, or cannot do the recipe's precision; the engine cannot do the recipe.
     """
-    return _ENGINES[kind](start_accelerator(recipe.precision, device), recipe)
+    return _ENGINES[kind](start_accelerator(recipe, device), recipe)
 
 
 __all__ = ["Device", "Engine", "EngineKind", "check_cpu_precision", "start"]

@@ -7,14 +7,15 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
 
 from idol_model.allocator import keep_freed_memory
+from idol_model.recipe import Recipe
 
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def start_accelerator(precision: str, device: Device) -> Accelerator:
+def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     """Accelerate on the device asked for; it joins the other processes of a run that was started with several.
 
     Raises:
@@ -24,15 +25,17 @@ def start_accelerator(precision: str, device: Device) -> Accelerator:
         raise ValueError("device cuda: no GPU is visible; use --device cpu")
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     if on_cpu:
-        check_cpu_precision(precision)
+        check_cpu_precision(recipe.precision)
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
         torch.set_flush_denormal(True)
         keep_freed_memory()
     # Temporal layers see no single picture, so some parameters have no gradient in an image stage.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True)
-    mixed = {"fp32": "no"}.get(precision, precision)
-    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused])
+    # A weight cast to low precision is kept for its next use, and blocks computed again make none of the first one's.
+    casts = AutocastKwargs(cache_enabled=not recipe.memory.recompute)
+    mixed = {"fp32": "no"}.get(recipe.precision, recipe.precision)
+    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts])
 
 
 def check_cpu_precision(precision: str) -> None:

@@ -1,0 +1,145 @@
+"""What a stage will hold in memory, before it runs: one step made of tensors without content, its storages counted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from idol_model import selection
+from idol_model.chance import Chance
+from idol_model.checkpoint import KEPT
+from idol_model.codec_trainer import CodecStep, codec_as_stage
+from idol_model.diffusion import Diffusion
+from idol_model.live_bytes import LiveBytes
+from idol_model.model import IdolModel
+from idol_model.objective import JointDenoising
+from idol_model.optimizers import OPTIMIZERS
+from idol_model.phases import DiffusionStep
+from idol_model.recipe import Recipe, Stage
+from idol_model.types import ClipBatch, LatentBatch
+from idol_model.unet.blocks import recompute
+
+_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_WORD = 4
+"""Bytes of a weight, a gradient and a running mean: float32 in every precision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageMemory:
+    """Bytes that one process holds in a stage, on top of what its libraries take (about 1 GB on a GPU).
+
+    ``weights`` by part of the model; ``activations`` is the most that one piece of a step holds beside the rest.
+    """
+
+    stage: str
+    weights: dict[str, int]
+    gradients: int
+    optimizer: int
+    running_mean: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.weights.values()) + self.gradients + self.optimizer + self.running_mean + self.activations
+
+    @property
+    def checkpoints(self) -> int:
+        """Bytes on disk while a checkpoint is written: those kept and the new one."""
+        return (KEPT + 1) * (sum(self.weights.values()) + self.optimizer + self.running_mean)
+
+
+def plan(recipe: Recipe) -> Iterator[StageMemory]:
+    """Every stage of the recipe in turn, for one process. At full size a stage takes half a minute."""
+    if recipe.codec_stage is not None:
+        yield _planned(recipe, codec_as_stage(recipe.codec_stage), _codec_step)
+    for stage in recipe.stages:
+        yield _planned(recipe, stage, _diffusion_step)
+
+
+def _planned(recipe: Recipe, stage: Stage, make: Any) -> StageMemory:
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = IdolModel.from_recipe(recipe)
+        samples = min(recipe.memory.micro_batch or stage.batch_size, stage.batch_size)
+        module, batch = make(model, recipe, stage, samples)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        activations = _activations(module, batch, Chance.of((0,), range(samples)), recipe)
+    numbers = sum(parameter.numel() for parameter in trained)
+    return StageMemory(
+        stage=stage.name,
+        weights={name: _WORD * count for name, count in selection.part_counts(model).items()},
+        gradients=_WORD * numbers,
+        optimizer=round(OPTIMIZERS[recipe.optimizer].bytes_each * numbers),
+        running_mean=_WORD * numbers if stage.ema else 0,
+        activations=activations,
+    )
+
+
+def _activations(module: nn.Module, batch: Any, chance: Chance, recipe: Recipe) -> int:
+    """The most bytes of a forward and backward pass, gradients being there already."""
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter)
+    module.train()
+    with LiveBytes() as live:
+        with _cast(recipe):
+            losses = module(batch, chance)
+        losses.total.backward()
+    return live.most
+
+
+@contextmanager
+def _cast(recipe: Recipe) -> Iterator[None]:
+    low = _PRECISION.get(recipe.precision)
+    with torch.autocast("cpu", low, enabled=low is not None, cache_enabled=not recipe.memory.recompute):
+        yield
+
+
+def _codec_step(model: IdolModel, recipe: Recipe, stage: Stage, samples: int) -> tuple[nn.Module, Any]:
+    model.requires_grad_(False)
+    model.codec.requires_grad_(True)
+    size = recipe.data.size
+    picture = np.zeros((size, size, 3), np.uint8)
+    channels = model.codec.examples(picture, picture)[0].shape[-1]
+    return CodecStep(model.codec, 1.0), torch.rand(samples, channels, size, size)
+
+
+def _diffusion_step(model: IdolModel, recipe: Recipe, stage: Stage, samples: int) -> tuple[nn.Module, Any]:
+    names = [name for name, _ in model.trainable()]
+    selection.select(model, names, stage)
+    if recipe.memory.recompute:
+        recompute(model.unet)
+        recompute(model.pose_control)
+    step = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
+    make = _latents if stage.cache_latents else _pictures
+    return step, make(model, recipe, samples, stage.frames)
+
+
+def _pictures(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> ClipBatch:
+    size, side = recipe.data.size, model.foreground.input_size
+    return ClipBatch(
+        ids=("",) * samples,
+        video_BLCHW=torch.rand(samples, frames, 3, size, size),
+        depth_BLCHW=torch.rand(samples, frames, 3, size, size),
+        pose_BLCHW=torch.rand(samples, frames, 3, size, size),
+        foreground_BCHW=torch.rand(samples, 3, side, side),
+        background_BCHW=torch.rand(samples, 3, size, size),
+    )
+
+
+def _latents(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> LatentBatch:
+    pictures = _pictures(model, recipe, samples, frames)
+    latent = recipe.data.size // model.codec.factor
+    shape = (model.codec.latent_channels, latent, latent)
+    return LatentBatch(
+        ids=pictures.ids,
+        z_SBLCHW=torch.rand(model.streams, samples, frames, *shape),
+        background_BCHW=torch.rand(samples, *shape),
+        pose_BLCHW=pictures.pose_BLCHW,
+        foreground_BCHW=pictures.foreground_BCHW,
+    )
