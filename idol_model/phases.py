@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from idol_model import selection
 from idol_model.diffusion import Diffusion
-from idol_model.feed.sources import CacheSource, ClipSource
+from idol_model.feed.feed import Batches
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
-from idol_model.windows import WindowPlan
 
 
 class Phase(Protocol):
@@ -55,13 +54,13 @@ class DiffusionPhase:
         stage: Stage,
         model: IdolModel,
         trainable: selection.Named,
-        source: ClipSource | CacheSource,
+        source: Batches,
     ) -> None:
         self.stage = stage
         self.parameters = selection.select(trainable, stage)
         self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
         self._source = source
-        self.plan = WindowPlan(source.lengths, stage.frames, stage.batch_size, recipe.data, recipe.seed)
+        self.plan = source.plan
 
     def batch(self, step: int) -> ClipBatch | LatentBatch:
         """The windows of a step."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,15 +16,13 @@ from accelerate import Accelerator
 from idol_model import weights
 from idol_model.allocator import keep_freed_memory
 from idol_model.codec_trainer import CodecPhase
-from idol_model.feed.clips import TrainingClips
-from idol_model.feed.sources import CacheSource, ClipSource
-from idol_model.latents import LatentCache, LatentSource
+from idol_model.feed.run_data import Places, RunData
+from idol_model.feed.training_data import DataPart, TrainingData
 from idol_model.model import IdolModel
 from idol_model.phases import DiffusionPhase
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 from idol_model.trainer import Look, Trainer
-from idol_prep.schema import Dataset
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -43,12 +41,14 @@ class TrainOptions:
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
     compile: bool = False
     """Compile U-Net and pose network first (minutes); sums are rounded differently then."""
+    latents: Path | None = None
+    """Folder of latent caches that several runs may share; None keeps them in the run's own."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
-def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = None) -> Path:
+def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: TrainOptions | None = None) -> Path:
     """Train, or continue where the run in ``run`` stands; returns the folder of the finished model.
 
     Raises:
@@ -58,19 +58,18 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
     """
     options = options or TrainOptions()
-    dataset = Dataset.open(data)
-    clips = TrainingClips.of(dataset)
+    opened = TrainingData.open(data)
+    opened.check(recipe)
     weights.check_present(recipe)
     accelerator = start_accelerator(recipe, options.device)
-    origin = {"path": str(data), "content_hash": dataset.content_hash}
-    folder = RunFolder.open(run, recipe, origin, options.command)
+    folder = RunFolder.open(run, recipe, opened.record(), options.command)
     with folder.claimed():
         if not folder.finished:
             torch.manual_seed(recipe.seed)
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
             _prepared(model, options)
-            _Run(recipe, model, clips, Trainer(recipe, model, folder, accelerator, options.report), options).all()
+            _Run(recipe, model, opened, Trainer(recipe, model, folder, accelerator, options.report), options).all()
     return folder.model
 
 
@@ -123,17 +122,19 @@ class _Run:
     """The phases of one recipe in their order."""
 
     def __init__(
-        self, recipe: Recipe, model: IdolModel, clips: TrainingClips, trainer: Trainer, options: TrainOptions
+        self, recipe: Recipe, model: IdolModel, data: TrainingData, trainer: Trainer, options: TrainOptions
     ) -> None:
-        self.recipe, self.model, self.clips, self.trainer = recipe, model, clips, trainer
+        self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
+        cached = options.latents or trainer.run.latents
+        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached))
         self._trainable = model.trainable()
 
     def all(self) -> None:
         """Every phase that is not done yet, then the finished model."""
         if self.recipe.codec_stage is not None and not self.trainer.done(0):
-            drawn = self._telling("pictures")
-            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips, drawn))
+            clips, drawn = self.data.joined_clips(), self._telling("pictures")
+            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, clips, drawn))
         for index, stage in enumerate(self.recipe.stages, 1):
             if not self.trainer.done(index):
                 self.trainer.train(index, self._phase(stage), self._look())
@@ -141,44 +142,25 @@ class _Run:
         save_model(self.model, self.recipe, self.trainer.run.model)
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
-        _check_cache(self.recipe, stage)
-        source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
-        phase = DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
-        if phase.plan.left_out:
+        feed = self._run_data.feed(stage, self._telling("latents"))
+        if feed.plan.left_out:
             warnings.warn(
-                f"stage {stage.name}: {phase.plan.left_out} of {len(source.lengths)} clips are shorter than its "
+                f"stage {stage.name}: {feed.plan.left_out} of {self.data.items} clips are shorter than its "
                 f"{stage.frames} frames and are not used"
             )
-        return phase
+        return DiffusionPhase(self.recipe, stage, self.model, self._trainable, feed)
 
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:
             return None
         from idol_model.preview import Preview
 
-        preview = Preview(self.recipe, self.model, self.clips.dataset, self.trainer.run)
+        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run)
         return Look(self._options.preview_every, lambda position, stage: preview.show(position, stage.frames))
-
-    def _cache(self) -> CacheSource:
-        source = LatentSource(dataset=self.clips.dataset, ids=self.clips.ids, data=self.recipe.data, model=self.model)
-        cache = LatentCache.open(
-            self.trainer.run.latents,
-            source,
-            self._telling("latents"),
-        )
-        return CacheSource(cache, self.model)
 
     def _telling(self, what: str) -> Callable[[int, int], None]:
         """Progress of work before a stage."""
         return lambda done, total: self._options.report(Progress(stage=what, done=done, total=total))
-
-
-def _check_cache(recipe: Recipe, stage: Stage) -> None:
-    if stage.cache_latents and recipe.data.augment != "none":
-        raise ValueError(
-            f"stage {stage.name}: cache_latents with data.augment={recipe.data.augment!r} would train on pictures as "
-            "they are; set cache_latents=false"
-        )
 
 
 def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:
