@@ -22,6 +22,8 @@ from idol_model.inputs import ClipInputs
 AugmentKind = Literal["none", "hap", "haop"]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
+Square = tuple[int, int, int]
+"""Top, left and side in pixels."""
 
 _SCALE = (0.5, 1.0)
 """Share of the area that a random crop keeps, as in DisCo's pre-training."""
@@ -38,6 +40,10 @@ class Augment(Protocol):
         """Whether person and background are those of the window's own first frame."""
         ...
 
+    def square(self, person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
+        """The square of a still picture that is used, for all of its tracks."""
+        ...
+
     def __call__(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs: ...
 
 
@@ -46,6 +52,11 @@ class NoAugment:
     """Pictures as they are."""
 
     rebuilds: bool = False
+
+    def square(self, person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
+        """The centred one."""
+        del rng
+        return pictures.centre_square(*person_HW.shape)
 
     def __call__(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs:
         del rng
@@ -57,6 +68,10 @@ class Hap:
     """One random crop for target, person and background alike."""
 
     rebuilds: bool = True
+
+    def square(self, person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
+        """A random one along the longer side, as DisCo's."""
+        return square_with_person(person_HW, rng)
 
     def __call__(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs:
         size = inputs.frames.shape[1]
@@ -78,6 +93,10 @@ class Haop:
 
     rebuilds: bool = True
 
+    def square(self, person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
+        """As HAP's."""
+        return square_with_person(person_HW, rng)
+
     def __call__(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs:
         same = Hap()(inputs, rng)
         return dataclasses.replace(
@@ -86,6 +105,16 @@ class Haop:
 
 
 AUGMENT: Mapping[AugmentKind, Augment] = {"none": NoAugment(), "hap": Hap(), "haop": Haop()}
+
+
+def square_with_person(person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
+    """A random square of the shorter side's length that has the middle of the person in it.
+
+    A tall picture's centred square would never show a head; any square could miss the person.
+    """
+    side = min(person_HW.shape)
+    top, left = (_around(person_HW.any(axis), side, rng) for axis in (1, 0))
+    return top, left, side
 
 
 def widened_hole(background_SS4: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,6 +137,13 @@ def part_of_person(person_SS4: NDArray[np.uint8], rng: np.random.Generator) -> N
         if part[..., 3].any():
             return np.ascontiguousarray(part)
     return person_SS4
+
+
+def _around(occupied: NDArray[np.bool_], side: int, rng: np.random.Generator) -> int:
+    """Where a stretch of length ``side`` begins that has the middle of what is occupied in it."""
+    places = np.flatnonzero(occupied)
+    middle = (len(occupied) if len(places) == 0 else int(places[0] + places[-1])) // 2
+    return int(rng.integers(max(0, middle - side + 1), min(len(occupied) - side, middle) + 1))
 
 
 def _box_with_person(alpha_SS: NDArray[np.uint8], rng: np.random.Generator) -> Box:

@@ -100,6 +100,12 @@ def newest(folder: Path) -> Checkpoint | None:
     return None
 
 
+def located(folder: Path) -> Path:
+    """Where the newest complete checkpoint is; ``folder`` itself where there is none."""
+    found = newest(folder)
+    return folder if found is None else found.path
+
+
 def clean(folder: Path) -> None:
     """Remove what a kill left half-written or half-removed."""
     for leftover in folder.glob(f"{_TEMPORARY}*"):

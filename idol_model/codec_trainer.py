@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from idol_model import data, pictures, selection
 from idol_model.chance import Chance
 from idol_model.codecs import Codec
-from idol_model.feed.clips import TrainingClips
+from idol_model.feed.clips import Clips
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
 from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
@@ -34,7 +34,7 @@ class CodecPhase:
     """Random pictures through the codec; ends with its calibration."""
 
     def __init__(
-        self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: TrainingClips, drawn: Drawn = _unheard
+        self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: Clips, drawn: Drawn = _unheard
     ) -> None:
         self.codec = model.codec.requires_grad_(True)
         self.stage = codec_as_stage(config)
@@ -90,13 +90,13 @@ def codec_as_stage(config: CodecStage) -> Stage:
     )
 
 
-def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec, drawn: Drawn) -> NDArray[np.uint8]:
+def _pool(clips: Clips, recipe: Recipe, count: int, codec: Codec, drawn: Drawn) -> NDArray[np.uint8]:
     """``count`` pictures [M, S, S, C] from clips in random order: of each clip a frame, its depth, and now and then the
     background with the person cut out. Reading single frames at every step would cost more than the step."""
     rng = np.random.default_rng([recipe.seed, 4])
     pool: list[NDArray[np.uint8]] = []
     while len(pool) < count:
-        for position in rng.permutation(len(clips.ids)):
+        for position in rng.permutation(len(clips.lengths)):
             pool += _drawn(clips, (recipe.data, codec), int(position), rng)
             drawn(min(len(pool), count), count)
             if len(pool) >= count:
@@ -105,7 +105,7 @@ def _pool(clips: TrainingClips, recipe: Recipe, count: int, codec: Codec, drawn:
 
 
 def _drawn(
-    clips: TrainingClips, how: tuple[DataConfig, Codec], position: int, rng: np.random.Generator
+    clips: Clips, how: tuple[DataConfig, Codec], position: int, rng: np.random.Generator
 ) -> list[NDArray[np.uint8]]:
     config, codec = how
     clip, frame = clips.clip(position), int(rng.integers(clips.lengths[position]))

@@ -5,7 +5,8 @@ foreground and background references are its first frame, as in DisCo.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -35,23 +36,44 @@ def clip_inputs(
     stop: int | None = None,
     background: BackgroundKind | None = None,
     reference: int = 0,
+    tracks: "Tracks | None" = None,
 ) -> ClipInputs:
     """Frames ``start:stop`` of ``clip`` with their conditions, those of frame number ``reference``.
 
-    Without ``background`` the recipe decides; a recipe that mixes both kinds is given the reference.
+    Without ``background`` the recipe decides; a recipe that mixes both kinds is given the reference. ``tracks`` says
+    how depth and poses are read, where a recipe uses only some of them.
 
     Raises:
         DataShortage: the clip has no depth, no clean plate where one is asked for, or nobody in its first frame.
     """
     kind = background or ("plate" if data.background == "plate" else "reference")
+    tracks = tracks or Tracks()
     foreground, surroundings = clip_references(clip, reference)
     return ClipInputs(
         id=clip.record.id,
         frames=pictures.resize_pictures(clip.frames(start, stop), data.size),
-        depth=clip_depth(clip, data, start, stop),
-        poses=clip_poses(clip, data.size, start, stop, POSE_STYLES[data.pose]),
+        depth=tracks.depth(clip, data, start, stop),
+        poses=tracks.poses(clip, data, start, stop),
         foreground=foreground,
         background=pictures.resize_background(clip_plate(clip) if kind == "plate" else surroundings, data.size),
+    )
+
+
+def still_inputs(key: str, picture: NDArray[np.uint8], person: NDArray[np.bool_], data: DataConfig) -> ClipInputs:
+    """One picture [H, W, 3] and where its person is [H, W] as a window of one frame, without depth and poses.
+
+    Raises:
+        DataShortage: there is nobody.
+    """
+    if not person.any():
+        raise DataShortage(f"picture {key}: nobody in it, so no foreground; leave the picture out")
+    return ClipInputs(
+        id=key,
+        frames=pictures.resize_pictures(picture[None], data.size),
+        depth=_no_depth(1, data),
+        poses=_no_poses(1, data),
+        foreground=pictures.with_alpha(picture, person),
+        background=pictures.resize_background(pictures.with_alpha(picture, ~person), data.size),
     )
 
 
@@ -102,6 +124,41 @@ def clip_poses(
         )
     moved = dataclasses.replace(keypoints, xy=keypoints.xy - np.array([left, top], dtype=np.float32))
     return pose.render(moved, size=(size, size), source_size=(side, side), style=style)
+
+
+def styled_poses(clip: Clip, data: DataConfig, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+    """`clip_poses` as the recipe draws them."""
+    return clip_poses(clip, data.size, start, stop, POSE_STYLES[data.pose])
+
+
+def no_depth(clip: Clip, data: DataConfig, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+    """The background's depth everywhere, for recipes that have none: nothing is read."""
+    return _no_depth(_length(clip, start, stop), data)
+
+
+def no_poses(clip: Clip, data: DataConfig, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+    """Empty pose pictures, for recipes without a pose network: nothing is read."""
+    return _no_poses(_length(clip, start, stop), data)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """How depth and poses of a clip are read: as they are, or not at all where a recipe has no use for them."""
+
+    depth: Callable[[Clip, DataConfig, int, int | None], NDArray[np.float32]] = clip_depth
+    poses: Callable[[Clip, DataConfig, int, int | None], NDArray[np.uint8]] = styled_poses
+
+
+def _length(clip: Clip, start: int, stop: int | None) -> int:
+    return (clip.record.frames if stop is None else stop) - start
+
+
+def _no_depth(frames: int, data: DataConfig) -> NDArray[np.float32]:
+    return np.full((frames, data.size, data.size), data.background_depth, dtype=np.float32)
+
+
+def _no_poses(frames: int, data: DataConfig) -> NDArray[np.uint8]:
+    return np.zeros((frames, data.size, data.size, 3), dtype=np.uint8)
 
 
 POSE_STYLES: dict[str, pose.RenderStyle] = {"openpose": "body", "dwpose": "whole_body"}

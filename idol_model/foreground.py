@@ -2,6 +2,7 @@
 
 `ClipForeground` is CLIP ViT-L/14 as DisCo uses it: all 257 tokens of the last hidden state, behind the final
 LayerNorm, then a trainable projection without bias. `ConvForeground` is the small encoder of the ``demo`` recipe.
+An encoder is `project` of `read`: what `read` gives is never trained, so it can be made once and kept.
 """
 
 from collections.abc import Mapping
@@ -71,10 +72,21 @@ class ClipForeground(ModelMixin, ConfigMixin):
         ).requires_grad_(False)
         self.projection = nn.Linear(own.hidden, own.tokens, bias=False)
 
+    def read(self, foreground_BCHW: Tensor) -> Tensor:
+        """[B, 3, size, size], CLIP-normalised, removed pixels 0 -> [B, 257, hidden]: CLIP itself, never trained."""
+        return _final_norm(self.clip)(self.clip(pixel_values=foreground_BCHW).last_hidden_state)
+
+    def project(self, read_BTD: Tensor) -> Tensor:
+        """What is trained: [B, 257, hidden] -> tokens [B, 257, tokens]."""
+        return self.projection(read_BTD)
+
+    def frozen_state(self) -> dict[str, Tensor]:
+        """The weights that `read` depends on."""
+        return self.clip.state_dict()
+
     def forward(self, foreground_BCHW: Tensor) -> Tensor:
         """[B, 3, size, size], CLIP-normalised, removed pixels 0 -> tokens [B, 257, tokens]."""
-        hidden = self.clip(pixel_values=foreground_BCHW).last_hidden_state
-        return self.projection(_final_norm(self.clip)(hidden))
+        return self.project(self.read(foreground_BCHW))
 
     def null(self, foreground_BCHW: Tensor) -> Tensor:
         """Tokens of the foreground left out: of an all-zero picture, as DisCo trains its dropout."""
@@ -98,6 +110,18 @@ class ConvForeground(ModelMixin, ConfigMixin):
         self.merge = nn.Conv2d(own.width, own.tokens, 2, stride=2)
         self.position = nn.Parameter(0.02 * torch.randn(1, side * side, own.tokens))
         self.norm = nn.LayerNorm(own.tokens)
+
+    def read(self, foreground_BCHW: Tensor) -> Tensor:
+        """The pictures as they are: no part is frozen."""
+        return foreground_BCHW
+
+    def frozen_state(self) -> dict[str, Tensor]:
+        """The weights that `read` depends on: none."""
+        return {}
+
+    def project(self, foreground_BCHW: Tensor) -> Tensor:
+        """What is trained: all."""
+        return self(foreground_BCHW)
 
     def forward(self, foreground_BCHW: Tensor) -> Tensor:
         """[B, 3, size, size] in [-1, 1], removed pixels 0 -> tokens [B, (size/factor)^2, tokens]."""

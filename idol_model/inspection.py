@@ -73,7 +73,7 @@ def inspect(pipe: IdolPipeline, clip: Clip, *, time: int, seed: int = 0) -> Insp
     eps = diffusion.noise(batch.z_SBLCHW, Chance.of((seed,), range(batch.z_SBLCHW.shape[1])))
     taps = Taps("self_attention", "cross_maps")
     z_t = diffusion.noised(batch.z_SBLCHW, eps, t_B)
-    tokens = model.tokens(batch.foreground_BCHW)
+    tokens = model.tokens(batch.foreground)
     model(z_t, t_B, tokens, batch.background_BCHW, batch.pose_BLCHW, taps)
     pairs = zip(taps.features("self_attention"), taps.features("cross_maps"), strict=True)
     blocks = tuple(_block(number, *pair, frames) for number, pair in enumerate(pairs))

@@ -141,5 +141,5 @@ def _latents(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> Lat
         z_SBLCHW=torch.rand(model.streams, samples, frames, *shape),
         background_BCHW=torch.rand(samples, *shape),
         pose_BLCHW=pictures.pose_BLCHW,
-        foreground_BCHW=pictures.foreground_BCHW,
+        foreground=model.foreground.read(pictures.foreground_BCHW),
     )

@@ -33,20 +33,20 @@ class IdolModel(nn.Module):
             codecs.build(recipe.codec),
         )
 
-    def tokens(self, foreground_BCHW: Tensor) -> Tensor:
-        """Condition tokens [B, T, D] of the foreground pictures."""
-        return self.foreground(foreground_BCHW)
+    def tokens(self, foreground: Tensor) -> Tensor:
+        """Condition tokens [B, T, D] of what the foreground encoder has read (`LatentBatch.foreground`)."""
+        return self.foreground.project(foreground)
 
     @no_grad()
     def encode(self, batch: ClipBatch) -> LatentBatch:
-        """The batch behind the codec; stream order as in `idol_model.types`."""
+        """The batch behind the codec and the encoder's frozen part; stream order as in `idol_model.types`."""
         pictures_MBLCHW = stack([batch.video_BLCHW, batch.depth_BLCHW])
         return LatentBatch(
             ids=batch.ids,
             z_SBLCHW=self.codec.encode_clips(pictures_MBLCHW, self.streams),
             background_BCHW=self.codec.encode_picture(batch.background_BCHW),
             pose_BLCHW=batch.pose_BLCHW,
-            foreground_BCHW=batch.foreground_BCHW,
+            foreground=self.foreground.read(batch.foreground_BCHW),
         )
 
     @property

@@ -38,7 +38,7 @@ class Denoiser(Protocol):
         self, z_SBLCHW: Tensor, t_B: Tensor, tokens_BTD: Tensor, background_BCHW: Tensor, pose_BLCHW: Tensor, taps: Taps
     ) -> Tensor: ...
 
-    def tokens(self, foreground_BCHW: Tensor) -> Tensor: ...
+    def tokens(self, foreground: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class JointDenoising:
         prediction = model(
             self.diffusion.noised(z, eps, t_B),
             t_B,
-            model.tokens(batch.foreground_BCHW),
+            model.tokens(batch.foreground),
             batch.background_BCHW,
             batch.pose_BLCHW,
             taps,

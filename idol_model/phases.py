@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from idol_model import selection
 from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
-from idol_model.feed.sources import CacheSource, ClipSource
+from idol_model.feed.feed import Batches
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
 from idol_model.types import ClipBatch, LatentBatch
 from idol_model.unet.blocks import blocks
-from idol_model.windows import WindowPlan
 
 
 class Phase(Protocol):
@@ -64,14 +63,14 @@ class DiffusionPhase:
         stage: Stage,
         model: IdolModel,
         trainable: Sequence[str],
-        source: ClipSource | CacheSource,
+        source: Batches,
     ) -> None:
         self.stage = stage
         self._model = model
         self._trained = selection.select(model, trainable, stage)
         self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
         self._source = source
-        self.plan = WindowPlan(source.lengths, stage.frames, stage.batch_size, recipe.data, recipe.seed)
+        self.plan = source.plan
 
     @property
     def units(self) -> list[nn.Module]:

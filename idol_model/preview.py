@@ -20,6 +20,7 @@ from idol_model.outputs import VideoOutput
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
 from idol_model.run_state import RunFolder
+from idol_model.telling import Sheet
 from idol_prep import colormap
 from idol_prep.schema import Clip, Dataset
 
@@ -37,17 +38,17 @@ class Preview:
         records = dataset.records(self.split)[:CLIPS]
         self._clips = [dataset.clip(record.id) for record in records]
 
-    def show(self, position: Position, frames: int) -> None:
-        """Write the sheet of windows of ``frames`` frames, and their depth's error."""
+    def show(self, position: Position, frames: int) -> Sheet | None:
+        """Write the sheet of windows of ``frames`` frames; None in a process that writes nothing."""
         rows, errors = zip(*(self._row(clip, frames) for clip in self._clips), strict=True)
         if not self._run.writes:  # generated all the same: processes that share weights need each other
-            return
+            return None
         folder = self._run.path / "previews"
         folder.mkdir(exist_ok=True)
-        _write_picture(folder / f"{position.stage}-{position.step:06d}.png", np.concatenate(rows))
-        where = {"stage": position.stage, "step": position.step, "split": self.split}
+        path = folder / f"{position.stage}-{position.step:06d}.png"
+        _write_picture(path, np.concatenate(rows))
         known = [error for error in errors if error is not None]
-        self._run.note_preview({**where, "depth_mse": float(np.mean(known)) if known else None})
+        return Sheet(path, self.split, float(np.mean(known)) if known else None)
 
     def _row(self, clip: Clip, frames: int) -> tuple[NDArray[np.uint8], float | None]:
         config = self._recipe.data

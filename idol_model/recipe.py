@@ -11,7 +11,7 @@ from idol_model.codecs import CodecConfig, JointKlCodecConfig, KlCodecConfig
 from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ClipForegroundConfig, ForegroundConfig
 from idol_model.objective import ObjectiveConfig
-from idol_model.pose_control import ControlNetConfig, PoseControlConfig
+from idol_model.pose_control import ControlNetConfig, NoPoseConfig, PoseControlConfig
 from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 from idol_model.weights_names import WeightsName
@@ -43,6 +43,8 @@ class DataConfig:
     """Picture augmentation of pre-training (Sec. 3.3)."""
     foreground_dropout: float = 0.0
     """Chance that a clip's foreground is left out, for classifier-free guidance."""
+    most_faults: float = 0.01
+    """How many clips or pictures may be unreadable before training stops: a share of all below 1, a number from 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +139,11 @@ class Recipe:
     def makes_depth(self) -> bool:
         """Whether both modalities come out: each has a stream, or one stream holds both."""
         return self.unet.streams > 1 or isinstance(self.codec, JointKlCodecConfig)
+
+    @property
+    def reads_poses(self) -> bool:
+        """Whether poses go in at all."""
+        return not isinstance(self.pose_control, NoPoseConfig)
 
     def override(self, assignments: Sequence[str]) -> "Recipe":
         """A copy with ``field=value`` assignments applied; raises `idol_model.config.ConfigError`."""

@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from idol_model.config import ConfigError
 from idol_model.recipe import Recipe
 
-FREE_FIELDS = ("summary", "sampling", "log_every", "save_every", "memory")
+FREE_FIELDS = ("summary", "sampling", "log_every", "save_every", "data.most_faults", "memory")
 """Recipe fields that may change when a run continues: they change what is written or drawn, or how much is held at
 once; the weights, if at all, by rounding."""
 
@@ -54,6 +54,8 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+Data = Sequence[Mapping[str, Any]]
+"""Sources of a training: path, content hash, weight."""
 
 
 class RunFolder:
@@ -67,9 +69,11 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, path: Path, recipe: Recipe, data: Mapping[str, str], command: list[str], *, writes: bool = True
+        cls, path: Path, recipe: Recipe, data: Data, command: list[str], *, writes: bool = True, **more: Any
     ) -> "RunFolder":
-        """The run in ``path``, begun or continued. ``data`` names the data set and its content hash.
+        """The run in ``path``, begun or continued. ``data`` names its sources, their content hashes and weights.
+
+        ``more`` goes into ``run.json`` where the run begins.
 
         Of several processes one ``writes``; it opens the folder first.
 
@@ -81,7 +85,7 @@ class RunFolder:
         if (path / "recipe.json").exists():
             run._check(recipe, data)
         else:
-            write_json(path / "run.json", _origin(data, command))
+            write_json(path / "run.json", {**_origin(data, command), **more})
             write_json(path / "recipe.json", recipe.to_dict())
         return run
 
@@ -131,15 +135,15 @@ class RunFolder:
         if self.writes:
             _append(self.path / name, line)
 
-    def _check(self, recipe: Recipe, data: Mapping[str, str]) -> None:
+    def _check(self, recipe: Recipe, data: Data) -> None:
         change = first_difference(self.recipe().to_dict(), recipe.to_dict())
         if change:
             raise RunMismatch(f"{self.path} holds a run of another recipe ({change}); choose another folder with -o")
-        data_before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
-        if data_before["content_hash"] != data["content_hash"]:
+        before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
+        before = [before] if isinstance(before, dict) else before  # runs from before there could be several
+        if [_identity(source) for source in before] != [_identity(source) for source in data]:
             raise RunMismatch(
-                f"{self.path} holds a run on other data ({data_before['path']}, "
-                f"{data_before['content_hash'][:12]}, now {data['path']}, {data['content_hash'][:12]}); "
+                f"{self.path} holds a run on other data (was {_listed(before)}, now {_listed(data)}); "
                 "choose another folder with -o"
             )
 
@@ -152,6 +156,15 @@ class RunFolder:
                 f"{self.path / 'recipe.json'}: is of another version of idol_model ({error}); choose another folder "
                 "with -o"
             ) from error
+
+
+def _identity(source: Mapping[str, Any]) -> tuple[str, float]:
+    """What makes a source the same wherever it lies."""
+    return source["content_hash"], source.get("weight", 1.0)
+
+
+def _listed(sources: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{s['path']} {s['content_hash'][:12]} weight {s.get('weight', 1.0):g}" for s in sources)
 
 
 def first_difference(before: Any, after: Any, path: str = "") -> str | None:
@@ -200,11 +213,11 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
-def _origin(data: Mapping[str, str], command: list[str]) -> dict[str, Any]:
+def _origin(data: Data, command: list[str]) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
-        "data": dict(data),
+        "data": [dict(source) for source in data],
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},

@@ -23,8 +23,9 @@ from idol_model.objective import Losses
 from idol_model.phases import Phase, moved
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
-from idol_model.run_state import Progress, Report, RunFolder
+from idol_model.run_state import RunFolder
 from idol_model.running_mean import RunningMean
+from idol_model.telling import Sheet, Telling
 
 
 class TrainingStopped(ValueError):
@@ -36,7 +37,7 @@ class Look:
     """Something to look at every ``every`` steps, with the running mean as weights (`idol_model.preview`)."""
 
     every: int
-    show: Callable[[Position, Stage], None]
+    show: Callable[[Position, Stage], Sheet | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ class Piece:
 class Trainer:
     """Runs phases over one model, saving to one run folder. `model` is what checkpoints hold."""
 
-    def __init__(self, recipe: Recipe, model: nn.Module, run: RunFolder, engine: Engine, report: Report) -> None:
+    def __init__(self, recipe: Recipe, model: nn.Module, run: RunFolder, engine: Engine, telling: Telling) -> None:
         self.recipe, self.run, self.engine = recipe, run, engine
         self.model = model.to(engine.device)
-        self._report = report
+        self._telling = telling
         with engine.main_first():
             self._saved = checkpoint.newest(run.checkpoints)
         self._restore_model()
@@ -64,6 +65,14 @@ class Trainer:
         """Whether phase ``index`` lies wholly before the checkpoint that this run continues from."""
         return self._saved is not None and self._saved.position.stage_index > index
 
+    def at_end(self, index: int) -> bool:
+        """Whether that checkpoint holds the last step of phase ``index``, whose result is still to be put in place."""
+        return (
+            self._saved is not None
+            and self._saved.position.stage_index == index
+            and self._saved.extra.get("ended", False)
+        )
+
     def train(self, index: int, phase: Phase, look: Look | None = None) -> None:
         """Run phase number ``index`` to its end, from the beginning or from the checkpoint inside it.
 
@@ -71,6 +80,7 @@ class Trainer:
         """
         stage, loop = phase.stage, _Loop(self, index, phase)
         pieces = _pieces(range(loop.begin, stage.steps), self.engine.division.pieces(stage.batch_size, stage.name))
+        self._telling.begin(stage.name, loop.begin)
         started = time.perf_counter()
         for piece, batch in ahead(lambda piece: phase.batch(piece.step, piece.places), pieces):
             loop.add(piece, moved(batch, self.engine.device))
@@ -78,26 +88,22 @@ class Trainer:
                 continue
             loop.move(piece.step)
             position = Position(stage=stage.name, stage_index=index, step=piece.step + 1)
-            self._tell(position, stage, loop.terms, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._telling.step(position, stage, loop.terms, seconds, self.engine.most_memory)
             if position.step % self.recipe.save_every == 0 or position.step == stage.steps:
                 self._save(position, loop)
             if look is not None and position.step % look.every == 0:
-                with loop.mean.shown():
-                    look.show(position, stage)
+                self._look(look, position, loop)
             started = time.perf_counter()
         loop.mean.put()
         phase.finish()
         self.engine.free()
 
-    def _tell(self, position: Position, stage: Stage, terms: dict[str, float], seconds: float) -> None:
-        done, lr = position.step, rate(stage, position.step - 1)
-        memory = self.engine.most_memory
-        self._report(
-            Progress(stage=stage.name, done=done, total=stage.steps, terms=terms, lr=lr, seconds=seconds, memory=memory)
-        )
-        if done % self.recipe.log_every == 0 or done == stage.steps:
-            where = {"stage": stage.name, "stage_index": position.stage_index, "step": done}
-            self.run.log({**where, **terms, "lr": lr, "seconds": round(seconds, 4)})
+    def _look(self, look: Look, position: Position, loop: "_Loop") -> None:
+        with loop.mean.shown():
+            sheet = look.show(position, loop.stage)
+        if sheet is not None:
+            self._telling.shown(position, sheet)
 
     def _save(self, position: Position, loop: "_Loop") -> None:
         state = optimizers.state_tensors(loop.named, loop.optimizer.optimizer)
@@ -107,7 +113,10 @@ class Trainer:
         groups = {name: self.engine.whole(tensors) for name, tensors in groups.items()}
         scaler = self.engine.accelerator.scaler
         if self.engine.main:
-            extra = {"scaler": scaler.state_dict() if scaler else None}
+            extra = {
+                "scaler": scaler.state_dict() if scaler else None,
+                "ended": position.step == loop.stage.steps,
+            }
             checkpoint.save(self.run.checkpoints, position, groups, extra)
         self.engine.wait()
 
@@ -137,12 +146,13 @@ class _Loop:
     """One phase under way: module, optimiser, running mean, and the gradient of the step being made."""
 
     def __init__(self, trainer: Trainer, index: int, phase: Phase) -> None:
-        self._engine, self._recipe, self._index, self._phase = trainer.engine, trainer.recipe, index, phase
+        self._engine, self._recipe, self._index = trainer.engine, trainer.recipe, index
+        self.stage = phase.stage
         self._module = self._engine.wrapped(phase.module, phase.units)
         self.named = phase.parameters
         make = optimizers.OPTIMIZERS[trainer.recipe.optimizer].make
-        self.optimizer = self._engine.prepared(make([p for _, p in self.named], phase.stage))
-        self.mean = RunningMean(self.named, phase.stage.ema)
+        self.optimizer = self._engine.prepared(make([p for _, p in self.named], self.stage))
+        self.mean = RunningMean(self.named, self.stage.ema)
         self.begin = trainer.restore_phase(index, self)
         self.terms: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
@@ -151,7 +161,7 @@ class _Loop:
 
     def add(self, piece: Piece, batch: Any) -> None:
         """Add the gradient of some of a step's samples."""
-        share = len(piece.places) * self._engine.division.processes / self._phase.stage.batch_size
+        share = len(piece.places) * self._engine.division.processes / self.stage.batch_size
         with nullcontext() if piece.last else self._engine.unsynchronised(self._module):
             losses: Losses = self._module(batch, self._chance(piece))
             self._engine.accelerator.backward(losses.total * share)
@@ -168,10 +178,9 @@ class _Loop:
         """
         self.terms, self._sums = self._engine.mean(self._sums), {}
         self._check(step)
-        stage = self._phase.stage
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(stage, step)
-        self._engine.accelerator.clip_grad_norm_([p for _, p in self.named], stage.most_norm)
+            group["lr"] = rate(self.stage, step)
+        self._engine.accelerator.clip_grad_norm_([p for _, p in self.named], self.stage.most_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.mean.update(step)
@@ -183,7 +192,7 @@ class _Loop:
         ids = ", ".join(self._engine.all_of(self._bad))
         terms = ", ".join(name for name in bad if name != "total") or "total"
         raise TrainingStopped(
-            f"stage {self._phase.stage.name}, step {step}: {terms} is not a number (clips: {ids or 'pictures'}); "
+            f"stage {self.stage.name}, step {step}: {terms} is not a number (clips: {ids or 'pictures'}); "
             "lower the rate, or train in fp32; the last checkpoint is whole"
         )
 
@@ -191,7 +200,7 @@ class _Loop:
         """What is random about samples; torch's own generator is seeded too, the same for all of a step."""
         seed = (self._recipe.seed, 3, self._index)
         torch.manual_seed(word((*seed, piece.step)))
-        first = piece.step * self._phase.stage.batch_size
+        first = piece.step * self.stage.batch_size
         return Chance.of((*seed, 0), (first + place for place in piece.places))
 
 

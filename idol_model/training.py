@@ -5,25 +5,25 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from idol_model import engines, optimizers, weights
+from idol_model import checkpoint, engines, optimizers, watching, weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.engines import Device, EngineKind
-from idol_model.feed.clips import TrainingClips
-from idol_model.feed.sources import CacheSource, ClipSource
-from idol_model.latents import LatentCache, LatentSource
+from idol_model.feed.run_data import Places, RunData
+from idol_model.feed.training_data import DataPart, TrainingData
 from idol_model.model import IdolModel
 from idol_model.phases import DiffusionPhase
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
+from idol_model.telling import Telling
 from idol_model.trainer import Look, Trainer
 from idol_model.unet.blocks import recompute
-from idol_prep.schema import Dataset
+from idol_model.watching import WatcherKind
 
 
 def _silent(progress: Progress) -> None:
@@ -42,13 +42,21 @@ class TrainOptions:
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
     compile: bool = False
     """Compile U-Net and pose network first (minutes); sums are rounded differently then."""
+    latents: Path | None = None
+    """Folder of latent caches that several runs may share; None keeps them in the run's own."""
+    stage: str | None = None
+    """Train this stage alone, those before it being done; None trains all that are left."""
+    watchers: tuple[WatcherKind, ...] = ()
+    """Who else is told of losses and previews (`idol_model.watching`)."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
-def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = None) -> Path:
+def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: TrainOptions | None = None) -> Path:
     """Train, or continue where the run in ``run`` stands; returns the folder of the finished model.
+
+    With `TrainOptions.stage` the run may not be finished yet: then it returns the newest checkpoint.
 
     Raises:
         RunMismatch: ``run`` belongs to another recipe or other data, or another process is training there.
@@ -57,22 +65,24 @@ def train(recipe: Recipe, data: Path, run: Path, options: TrainOptions | None = 
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
     """
     options = options or TrainOptions()
-    dataset = Dataset.open(data)
-    clips = TrainingClips.of(dataset)
+    opened = TrainingData.open(data)
+    opened.check(recipe)
     weights.check_present(recipe)
     optimizers.check_present(recipe.optimizer)
+    watching.check_present(options.watchers)
     engine = engines.start(options.engine, recipe, options.device)
-    origin = {"path": str(data), "content_hash": dataset.content_hash}
     with engine.main_first():
-        folder = RunFolder.open(run, recipe, origin, options.command, writes=engine.main)
+        folder = RunFolder.open(run, recipe, opened.record(), options.command, writes=engine.main)
     with folder.claimed():
         if not folder.finished:
             torch.manual_seed(recipe.seed)
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
             _prepared(model, recipe, options)
-            _Run(recipe, model, clips, Trainer(recipe, model, folder, engine, options.report), options).all()
-    return folder.model
+            telling = Telling(folder, options.report, recipe.log_every, options.watchers)
+            _Run(recipe, model, opened, Trainer(recipe, model, folder, engine, telling), options).all()
+            telling.close()
+    return folder.model if folder.finished else checkpoint.located(folder.checkpoints)
 
 
 def _prepared(model: IdolModel, recipe: Recipe, options: TrainOptions) -> None:
@@ -93,20 +103,49 @@ class _Run:
     """The phases of one recipe in their order."""
 
     def __init__(
-        self, recipe: Recipe, model: IdolModel, clips: TrainingClips, trainer: Trainer, options: TrainOptions
+        self, recipe: Recipe, model: IdolModel, data: TrainingData, trainer: Trainer, options: TrainOptions
     ) -> None:
-        self.recipe, self.model, self.clips, self.trainer = recipe, model, clips, trainer
+        self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
+        cached = options.latents or trainer.run.latents
+        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached))
         self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:
-        """Every phase that is not done yet, then the finished model."""
-        if self.recipe.codec_stage is not None and not self.trainer.done(0):
-            drawn = self._telling("pictures")
-            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, self.clips, drawn))
-        for index, stage in enumerate(self.recipe.stages, 1):
-            if not self.trainer.done(index):
-                self.trainer.train(index, self._phase(stage), self._look())
+        """Every phase that is not done yet, or the one asked for; with the last, the finished model."""
+        stages = _numbered(self.recipe)
+        left = [(index, name) for index, name in stages if not self.trainer.done(index)]
+        asked = self._asked(stages)
+        undone = [name for index, name in left if index < asked and not self.trainer.at_end(index)]
+        if undone and self._options.stage is not None:
+            raise ValueError(
+                f"stage {self._options.stage}: {undone[0]} comes before it and is not done; train that first, or leave "
+                "the stage out to train all in order"
+            )
+        for index, _ in left:
+            if index <= asked:
+                self._one(index)
+        if asked == stages[-1][0]:
+            self._finish()
+
+    def _asked(self, stages: list[tuple[int, str]]) -> int:
+        """Number of the last stage to train now."""
+        if self._options.stage is None:
+            return stages[-1][0]
+        numbers = {name: index for index, name in stages}
+        if self._options.stage not in numbers:
+            raise ValueError(f"stage {self._options.stage}: {self.recipe.name} has {', '.join(numbers)}")
+        return numbers[self._options.stage]
+
+    def _one(self, index: int) -> None:
+        if index == 0:
+            clips, drawn = self.data.joined_clips(), self._telling("pictures")
+            assert self.recipe.codec_stage is not None
+            self.trainer.train(0, CodecPhase(self.recipe, self.recipe.codec_stage, self.model, clips, drawn))
+        else:
+            self.trainer.train(index, self._phase(self.recipe.stages[index - 1]), self._look())
+
+    def _finish(self) -> None:
         engine = self.trainer.engine
         model = engine.plain(self.model, lambda: IdolModel.from_recipe(self.recipe))
         if engine.main:
@@ -114,41 +153,32 @@ class _Run:
         engine.wait()
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
-        _check_cache(self.recipe, stage)
-        source = self._cache() if stage.cache_latents else ClipSource(self.clips, self.recipe, self.model)
-        phase = DiffusionPhase(self.recipe, stage, self.model, self._trainable, source)
-        if phase.plan.left_out:
+        with self.trainer.engine.main_first():
+            feed = self._run_data.feed(stage, self._telling("latents"))
+        if feed.plan.left_out:
             warnings.warn(
-                f"stage {stage.name}: {phase.plan.left_out} of {len(source.lengths)} clips are shorter than its "
+                f"stage {stage.name}: {feed.plan.left_out} of {self.data.items} clips are shorter than its "
                 f"{stage.frames} frames and are not used"
             )
-        return phase
+        return DiffusionPhase(self.recipe, stage, self.model, self._trainable, feed)
 
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:
             return None
         from idol_model.preview import Preview
 
-        preview = Preview(self.recipe, self.model, self.clips.dataset, self.trainer.run)
+        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run)
         return Look(self._options.preview_every, lambda position, stage: preview.show(position, stage.frames))
-
-    def _cache(self) -> CacheSource:
-        source = LatentSource(dataset=self.clips.dataset, ids=self.clips.ids, data=self.recipe.data, model=self.model)
-        with self.trainer.engine.main_first():
-            cache = LatentCache.open(self.trainer.run.latents, source, self._telling("latents"))
-        return CacheSource(cache, self.model)
 
     def _telling(self, what: str) -> Callable[[int, int], None]:
         """Progress of work before a stage."""
         return lambda done, total: self._options.report(Progress(stage=what, done=done, total=total))
 
 
-def _check_cache(recipe: Recipe, stage: Stage) -> None:
-    if stage.cache_latents and recipe.data.augment != "none":
-        raise ValueError(
-            f"stage {stage.name}: cache_latents with data.augment={recipe.data.augment!r} would train on pictures as "
-            "they are; set cache_latents=false"
-        )
+def _numbered(recipe: Recipe) -> list[tuple[int, str]]:
+    """Number and name of every stage; the codec's own training is number 0."""
+    codec = [] if recipe.codec_stage is None else [(0, "codec")]
+    return codec + [(index, stage.name) for index, stage in enumerate(recipe.stages, 1)]
 
 
 def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:

@@ -47,11 +47,12 @@ class ClipBatch:
 class LatentBatch:
     """What the diffusion stages train on: `ClipBatch` behind the codec.
 
-    z_SBLCHW and background_BCHW are scaled latents, pose_BLCHW and foreground_BCHW pictures as in `ClipBatch`.
+    z_SBLCHW and background_BCHW are scaled latents, pose_BLCHW pictures as in `ClipBatch`. foreground [B, ...] is what
+    the frozen part of the foreground encoder made of its pictures (`idol_model.foreground`).
     """
 
     ids: tuple[str, ...]
     z_SBLCHW: Tensor
     background_BCHW: Tensor
     pose_BLCHW: Tensor
-    foreground_BCHW: Tensor
+    foreground: Tensor

@@ -116,7 +116,11 @@ class Records(Sequence[ClipRecord]):
 
     def ids(self) -> list[str]:
         """The clips' ids alone."""
-        return self._manifest.column("id")[self._rows].tolist()
+        return self.column("id").tolist()
+
+    def column(self, name: str) -> NDArray:
+        """One flat column of these rows. Raises `DataError` for an unknown one."""
+        return self._manifest.column(name)[self._rows]
 
 
 def write_manifest(file: Path, records: Sequence[ClipRecord]) -> None:

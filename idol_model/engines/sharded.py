@@ -12,8 +12,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from idol_model.engines.replicated import Model, Replicated
 from idol_model.recipe import Recipe
 
-_ALSO_FORWARD = ("prepare",)
-"""Methods that use a module's weights as ``forward`` does (`idol_model.pose_control`)."""
+_ALSO_FORWARD = ("prepare", "read", "project")
+"""Methods that use a module's weights as ``forward`` does (`idol_model.pose_control`, `idol_model.foreground`)."""
 
 
 class Sharded(Replicated):

@@ -1,52 +1,91 @@
-"""Windows to batches: from prepared clips, or from a cache of their latents."""
+"""What a source of samples is, how a recipe reads pictures, and the source that needs no pictures: a cache of latents.
 
-from typing import Any
+A source says in which order its items come and reads one sample; `idol_model.feed.feed` makes batches of them. Prepared
+clips are in `idol_model.feed.clips`, still pictures in `idol_model.feed.stills`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from idol_model import data
-from idol_model.augment import AUGMENT
-from idol_model.feed.clips import TrainingClips
+from idol_model.augment import AUGMENT, Augment
+from idol_model.data import DataShortage, Tracks
+from idol_model.feed.order import ClipOrder, Key, Order
 from idol_model.inputs import ClipInputs
-from idol_model.latents import LatentCache
-from idol_model.model import IdolModel
-from idol_model.recipe import Recipe
-from idol_model.types import ClipBatch, LatentBatch
+from idol_model.latents import LatentCache, LatentSample
+from idol_model.recipe import DataConfig, Recipe
 from idol_model.windows import Window
 
+_AUGMENTED = 5
+"""Word that keeps the random stream of augmentation apart."""
 
-class ClipSource:
-    """Batches read from prepared clips, pictures and all."""
 
-    def __init__(self, clips: TrainingClips, recipe: Recipe, model: IdolModel) -> None:
-        self.lengths = clips.lengths
-        self._clips, self._data, self._look = clips, recipe.data, model.foreground
-        self._augment, self._seed = AUGMENT[recipe.data.augment], recipe.seed
+class Source(Protocol):
+    """One source of samples."""
 
-    def batch(self, windows: Any) -> ClipBatch:
-        """The pictures of these windows."""
-        inputs = [self._inputs(window) for window in windows]
-        return data.clip_batch(inputs, self._data, self._look, [window.foreground_left_out for window in windows])
+    @property
+    def name(self) -> str:
+        """Its folder, for messages."""
+        ...
 
-    def _inputs(self, window: Window) -> ClipInputs:
-        found = data.clip_inputs(
-            self._clips.clip(window.clip),
-            self._data,
-            start=window.start,
-            stop=window.stop,
-            background=window.background,
-            reference=window.start if self._augment.rebuilds else 0,
-        )
-        return self._augment(found, np.random.default_rng([self._seed, 5, window.number]))
+    def order(self, frames: int, key: Key) -> Order:
+        """In which order its items come, in windows of ``frames`` frames; raises `DataShortage` where it has none."""
+        ...
+
+    def sample(self, window: Window) -> Any:
+        """One sample. Raises `DataShortage`, `idol_prep.schema.DataError` or OSError where it cannot be read."""
+        ...
+
+    def label(self, item: int) -> str:
+        """An item's name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a recipe reads pictures: colours, sizes, tracks, augmentation and the seed of its chance."""
+
+    data: DataConfig
+    tracks: Tracks
+    augment: Augment
+    seed: int
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Reading":
+        """Only tracks that the recipe has a use for."""
+        depth = data.clip_depth if recipe.makes_depth else data.no_depth
+        poses = data.styled_poses if recipe.reads_poses else data.no_poses
+        return cls(recipe.data, Tracks(depth, poses), AUGMENT[recipe.data.augment], recipe.seed)
+
+    def rng(self, window: Window) -> np.random.Generator:
+        """All chance in one sample's pictures."""
+        return np.random.default_rng([self.seed, _AUGMENTED, window.number])
+
+    def augmented(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs:
+        """The pictures as the recipe shows them. Raises `DataShortage` where nobody is left."""
+        shown = self.augment(inputs, rng)
+        if not shown.foreground[..., 3].any():
+            raise DataShortage(f"{inputs.id}: the person is too small to be cropped; leave it out")
+        return shown
 
 
 class CacheSource:
-    """Batches read from a latent cache."""
+    """Windows read from a cache of latents."""
 
-    def __init__(self, cache: LatentCache, model: IdolModel) -> None:
-        self.lengths = cache.lengths
-        self._cache, self._look = cache, model.foreground
+    def __init__(self, name: str, cache: LatentCache) -> None:
+        self.name = name
+        self._cache = cache
 
-    def batch(self, windows: Any) -> LatentBatch:
-        """The latents of these windows."""
-        return self._cache.batch(windows, self._look)
+    def order(self, frames: int, key: Key) -> ClipOrder:
+        """As `Source.order`."""
+        return ClipOrder(self._cache.lengths, frames, key)
+
+    def sample(self, window: Window) -> LatentSample:
+        """As `Source.sample`."""
+        return self._cache.sample(window)
+
+    def label(self, item: int) -> str:
+        """As `Source.label`."""
+        return self._cache.ids[item]

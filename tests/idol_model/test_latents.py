@@ -2,81 +2,182 @@
 
 import dataclasses
 import json
+import os
 import resource
 import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from tiny_training import FRAMES, dancers, tiny
 
+from idol_model import latents
 from idol_model.feed.clips import TrainingClips
-from idol_model.feed.sources import CacheSource, ClipSource
-from idol_model.latents import LatentCache, LatentSource, cache_key
+from idol_model.feed.faults import FaultLog
+from idol_model.feed.feed import Feed, LatentCollate, Origin, PictureCollate
+from idol_model.feed.sources import CacheSource, Reading, Source
+from idol_model.foreground import ClipForegroundConfig
+from idol_model.latents import LatentSource, cache_key, open_cache
 from idol_model.model import IdolModel
-from idol_model.windows import WindowPlan
+from idol_model.recipe import Recipe
 from idol_prep.schema import Dataset
 
 
-def source(**data_changes) -> LatentSource:
+def source(recipe: Recipe | None = None, **data_changes) -> LatentSource:
     torch.manual_seed(0)
-    recipe = tiny()
+    recipe = recipe or tiny()
     clips = TrainingClips.of(Dataset.open(dancers()))
     config = dataclasses.replace(recipe.data, **data_changes)
-    return LatentSource(dataset=clips.dataset, ids=clips.ids, data=config, model=IdolModel.from_recipe(recipe))
+    model, tracks = IdolModel.from_recipe(recipe), Reading.of(recipe).tracks
+    return LatentSource(dataset=clips.dataset, ids=clips.ids, data=config, tracks=tracks, model=model)
 
 
-def test_cached_batches_equal_encoded_pictures(tmp_path):
-    made = source()
-    recipe = dataclasses.replace(tiny(), data=made.data)
-    cached = CacheSource(LatentCache.open(tmp_path, made), made.model)
-    direct = ClipSource(TrainingClips.of(made.dataset), recipe, made.model)
-    assert cached.lengths == direct.lengths == (FRAMES,) * 4
-    plan = WindowPlan(cached.lengths, 8, 2, made.data, seed=5)
+def with_clip() -> Recipe:
+    """A recipe whose foreground encoder has a frozen part."""
+    tiny_clip = ClipForegroundConfig(tokens=16, hidden=16, layers=1, heads=2, patch=8, size=16)
+    return dataclasses.replace(tiny(), foreground=tiny_clip)
+
+
+@pytest.mark.parametrize("recipe", [tiny(), with_clip()], ids=["trained", "frozen"])
+def test_cached_batches_equal_encoded_pictures(tmp_path, recipe):
+    recipe = recipe.override(["data.foreground_dropout=0.3"])
+    made = source(recipe)
+    stage, faults = dataclasses.replace(recipe.stages[1], frames=8, batch_size=2), FaultLog(tmp_path / "faults", 0)
+
+    def feed(source: Source, collate) -> Feed:
+        return Feed(Origin([source], [1.0], faults), recipe, stage, collate)
+
+    cached = feed(CacheSource("cache", open_cache(tmp_path, made)), LatentCollate(made.model.foreground))
+    clips = TrainingClips.of(made.dataset).source(Reading.of(recipe))
+    direct = feed(clips, PictureCollate(recipe.data, made.model.foreground))
+    assert cached.plan.items == direct.plan.items == 4
+    left_out = 0
     for step in range(6):
-        fast, slow = cached.batch(plan.step(step)), made.model.encode(direct.batch(plan.step(step)))
+        windows = cached.plan.step(step)
+        left_out += sum(window.foreground_left_out for window in windows)
+        fast, slow = cached.batch(windows), made.model.encode(direct.batch(windows))
         assert fast.ids == slow.ids
-        for name in ("z_SBLCHW", "background_BCHW", "pose_BLCHW", "foreground_BCHW"):
+        for name in ("z_SBLCHW", "background_BCHW", "pose_BLCHW", "foreground"):
             assert torch.allclose(getattr(fast, name), getattr(slow, name), atol=1e-5), name
+    assert left_out > 0
+
+
+def test_a_frozen_encoder_is_kept_up_to_its_trained_projection(tmp_path):
+    made = source(with_clip())
+    cache = open_cache(tmp_path, made)
+    folder = tmp_path / cache_key(made)
+    assert np.load(folder / "foregrounds.npy", mmap_mode="r").shape == (4, 5, 16)
+    assert made.model.foreground.projection.weight.requires_grad
+    assert cache.lengths == (FRAMES,) * 4
 
 
 def test_it_is_built_once_and_read_again(tmp_path):
-    LatentCache.open(tmp_path, source())
-    (folder,) = tmp_path.iterdir()
+    open_cache(tmp_path, source())
+    folder = tmp_path / cache_key(source())
     stamp = (folder / "latents.npy").stat().st_mtime_ns
-    LatentCache.open(tmp_path, source(), lambda done, total: pytest.fail("built again"))
+    open_cache(tmp_path, source(), lambda done, total: pytest.fail("built again"))
     assert (folder / "latents.npy").stat().st_mtime_ns == stamp
 
 
-def test_other_weights_data_or_settings_have_another_key(tmp_path):
-    first = source()
-    keys = {cache_key(first), cache_key(source(colormap="gray")), cache_key(source(background="plate"))}
-    moved = source()
+def changed(recipe: Recipe | None, change) -> LatentSource:
+    made = source(recipe)
     with torch.no_grad():
-        next(moved.model.codec.parameters()).add_(1e-3)
-    keys.add(cache_key(moved))
-    other = dataclasses.replace(first, dataset=Dataset.open(dancers(seed=4)))
-    keys.add(cache_key(other))
-    assert len(keys) == 5
-    assert cache_key(source()) == cache_key(first)
+        change(made)
+    return made
 
 
-def test_a_cache_of_other_weights_is_replaced(tmp_path):
-    LatentCache.open(tmp_path, source())
-    moved = source()
-    with torch.no_grad():
-        next(moved.model.codec.parameters()).add_(0.1)
-    LatentCache.open(tmp_path, moved)
-    assert [path.name for path in tmp_path.iterdir()] == [cache_key(moved)]
+def other_weights(part: str):
+    return lambda made: next(getattr(made.model, part).parameters()).add_(1e-3)
 
 
-def test_a_build_that_breaks_off_leaves_nothing(tmp_path):
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+def test_each_part_of_what_a_cache_is_made_from_has_another_key():
+    first = source(with_clip())
+    others = {
+        "codec's weights": changed(with_clip(), other_weights("codec")),
+        "codec's buffers": changed(with_clip(), lambda made: made.model.codec.scale.mul_(2)),
+        "encoder's frozen weights": changed(with_clip(), other_weights("foreground")),
+        "encoder's kind": source(),
+        "data": dataclasses.replace(first, dataset=Dataset.open(dancers(seed=4))),
+        "clips": dataclasses.replace(first, ids=first.ids[1:]),
+        "size": source(with_clip(), size=16),
+        "colours": source(with_clip(), colormap="gray"),
+        "depth of the person": source(with_clip(), person_depth=(0.0, 0.5)),
+        "depth of the background": source(with_clip(), background_depth=0.9),
+        "background": source(with_clip(), background="plate"),
+        "poses": source(with_clip(), pose="dwpose"),
+        "tracks": dataclasses.replace(
+            first,
+            tracks=Reading.of(dataclasses.replace(tiny(), unet=dataclasses.replace(tiny().unet, streams=1))).tracks,
+        ),
+    }
+    keys = {name: cache_key(made) for name, made in others.items()} | {"first": cache_key(first)}
+    assert len(set(keys.values())) == len(keys), keys
 
-    with pytest.raises(KeyboardInterrupt):
-        LatentCache.open(tmp_path, source(), stop)
-    assert list(tmp_path.iterdir()) == []
+
+def test_what_changes_no_value_has_the_same_key():
+    first = source(with_clip())
+    trained = changed(with_clip(), lambda made: made.model.foreground.projection.weight.add_(1))
+    moved = changed(with_clip(), other_weights("unet"))
+    for same in (source(with_clip()), trained, moved, source(with_clip(), foreground_dropout=0.5, most_faults=3.0)):
+        assert cache_key(same) == cache_key(first)
+
+
+def test_a_cache_of_other_weights_goes_and_those_in_use_stay(tmp_path):
+    first, second = source(), source(background="plate")
+    stale = changed(None, other_weights("codec"))
+    for made in (first, second, stale):
+        open_cache(tmp_path, made)
+    latents.remove_others(tmp_path, [first, second])
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {cache_key(first), cache_key(second)}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from test_latents import source
+from idol_model.latents import build
+build._NOTED_EVERY = 1
+def die(done, total):
+    if done == 3:
+        os.kill(os.getpid(), 9)
+build.open_cache(Path({root!r}), source(), die)
+"""
+
+
+def test_a_killed_build_goes_on_where_it_stood(tmp_path):
+    code = KILLED.format(path=sys.path, root=str(tmp_path / "killed"))
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    seen = []
+    open_cache(tmp_path / "killed", source(), lambda done, total: seen.append(done))
+    assert seen == [4]
+    whole = open_cache(tmp_path / "whole", source())
+    for name in ("latents", "poses", "foregrounds", "backgrounds"):
+        ours, theirs = (
+            np.load(tmp_path / which / cache_key(source()) / f"{name}.npy") for which in ("killed", "whole")
+        )
+        assert np.array_equal(ours, theirs), name
+    assert whole.lengths == (FRAMES,) * 4
+
+
+def test_a_second_process_waits_for_the_first(tmp_path):
+    made = source()
+    with FileLock(tmp_path / f"{cache_key(made)}.lock"):
+        waiting = threading.Thread(target=open_cache, args=(tmp_path, made))
+        waiting.start()
+        time.sleep(0.3)
+        assert not (tmp_path / cache_key(made)).exists()
+    waiting.join()
+    assert (tmp_path / cache_key(made)).is_dir()
 
 
 def test_a_full_disk_is_met_before_work_and_leaves_nothing(tmp_path):
@@ -85,16 +186,16 @@ def test_a_full_disk_is_met_before_work_and_leaves_nothing(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
         with pytest.raises(OSError, match=r"no room for .*cache_latents=false"):
-            LatentCache.open(tmp_path, source(), lambda done, total: pytest.fail("work was done"))
+            open_cache(tmp_path, source(), lambda done, total: pytest.fail("work was done"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, ignored)
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_the_index_lists_every_clip(tmp_path):
     made = source()
-    LatentCache.open(tmp_path, made)
+    open_cache(tmp_path, made)
     index = json.loads((tmp_path / cache_key(made) / "index.json").read_text())
     assert index["ids"] == list(made.ids)
     assert np.load(tmp_path / cache_key(made) / "poses.npy", mmap_mode="r").any()

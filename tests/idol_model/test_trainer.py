@@ -55,7 +55,7 @@ def test_a_run_leaves_a_pipeline_a_log_and_its_origin(tmp_path):
     assert json.loads((tmp_path / "recipe.json").read_text()) == recipe.to_dict()
     origin = json.loads((tmp_path / "run.json").read_text())
     assert origin["packages"]["torch"] == torch.__version__.split("+")[0]
-    assert len(origin["data"]["content_hash"]) == 64
+    assert len(origin["data"][0]["content_hash"]) == 64
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["video-000002", "video-000004"]
 
 

@@ -1,0 +1,64 @@
+"""What a cache is made from, and the name that follows from it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from idol_model import pictures
+from idol_model.config import to_dict
+from idol_model.data import BackgroundKind, Tracks
+from idol_model.model import IdolModel
+from idol_model.recipe import DataConfig
+from idol_prep.schema import Dataset
+
+VERSION = 2
+WITHOUT_EFFECT = ("foreground_dropout", "most_faults", "augment")
+"""Data settings that no cached value depends on. Any other, and any new one, is part of the key."""
+_BACKGROUNDS: tuple[BackgroundKind, ...] = ("reference", "plate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentSource:
+    """What a cache is made from."""
+
+    dataset: Dataset
+    ids: Sequence[str]
+    data: DataConfig
+    tracks: Tracks
+    model: IdolModel
+
+
+def cache_key(source: LatentSource) -> str:
+    """Hash of all that the cache's content depends on, 32 hexadecimal digits."""
+    codec, foreground = source.model.codec, source.model.foreground
+    parts = {
+        "version": VERSION,
+        "codec": [type(codec).__name__, to_dict(codec.sizes), weights_hash(codec.state_dict())],
+        "foreground": [type(foreground).__name__, to_dict(foreground.sizes), weights_hash(foreground.frozen_state())],
+        "look": [foreground.input_size, foreground.mean, foreground.std, pictures.FOREGROUND_MARGIN],
+        "dataset": source.dataset.content_hash,
+        "ids": list(source.ids),
+        "data": {name: value for name, value in to_dict(source.data).items() if name not in WITHOUT_EFFECT},
+        "tracks": [source.tracks.depth.__name__, source.tracks.poses.__name__],
+        "streams": source.model.streams,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def weights_hash(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes of a state dict."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def background_kinds(config: DataConfig) -> tuple[BackgroundKind, ...]:
+    """Which backgrounds a recipe trains on."""
+    return _BACKGROUNDS if config.background == "mixed" else (config.background,)
