@@ -11,8 +11,11 @@ from typer.core import TyperGroup
 
 from cli import _defaults
 from cli._output import Bar, Output
+from cli._train_cache import cache
+from cli._train_data import named_parts, say_faults
 
 if TYPE_CHECKING:
+    from idol_model.feed.training_data import DataPart
     from idol_model.recipe import Recipe
     from idol_model.run_state import Progress
 
@@ -35,9 +38,10 @@ class _RecipeOrCommand(TyperGroup):
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``idol train [run] | status``."""
+    """Add ``idol train [run] | cache | status``."""
     group = typer.Typer(help="Train a recipe on prepared data; run again to continue.", cls=_RecipeOrCommand)
     group.command("run", help="Train a recipe; `idol train idol` is short for `idol train run idol`.")(_train)
+    group.command("cache", help="Encode the clips ahead of the training.")(cache)
     group.command("status", help="How a run stands, from outside.")(_status)
     app.add_typer(group, name="train")
 
@@ -45,7 +49,10 @@ def register(app: typer.Typer) -> None:
 def _train(
     recipe: Annotated[str, typer.Argument(help="A recipe; --list shows them.")] = "idol",
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Prepared dataset; without it, the one under ./data.")
+        list[str] | None,
+        typer.Option(
+            "--data", "-d", help="Prepared clips or pictures, PATH[=WEIGHT]; repeat it to mix. Without: ./data."
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; without it, runs/RECIPE.")] = None,
     assignments: Annotated[
@@ -58,6 +65,7 @@ def _train(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: minutes, then faster steps.")
     ] = False,
+    latents: Annotated[Path | None, typer.Option("--cache", help="Folder of latent caches that runs share.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show recipe, parameters and steps; do nothing.")] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
@@ -73,9 +81,9 @@ def _train(
     if dry_run:
         _plan(out, resolved)
     else:
-        places = (_defaults.data(data), _defaults.run_folder(recipe, output))
+        places = (named_parts(data), _defaults.run_folder(recipe, output))
         how = {"device": device, "preview_every": preview, "compile": compiled, "channels_last": channels_last}
-        _run(out, resolved, places, how)
+        _run(out, resolved, places, how | {"latents": latents})
 
 
 def _list(out: Output) -> None:
@@ -141,16 +149,18 @@ def _millions(parts: dict[str, int]) -> str:
 
 
 def _run(
-    out: Output, recipe: "Recipe", places: tuple[_defaults.Chosen, _defaults.Chosen], options: dict[str, Any]
+    out: Output, recipe: "Recipe", places: "tuple[list[DataPart], _defaults.Chosen]", options: dict[str, Any]
 ) -> None:
     from idol_model.training import TrainOptions, train
 
-    data, run = places
+    parts, run = places
+    data = ", ".join(f"{part.path} (weight {part.weight:g})" for part in parts)
     _defaults.announce(out, recipe=f"{recipe.name} ({recipe.summary})", data=data, run=run)
     with _StageBars(out) as bars:
-        model = train(recipe, data.path, run.path, TrainOptions(report=bars.show, **options))
+        model = train(recipe, parts, run.path, TrainOptions(report=bars.show, **options))
     out.line(f"trained model: {model}")
-    out.result({"model": model, "run": run.path, "recipe": recipe.name, "last": bars.last})
+    faults = say_faults(out, run.path)
+    out.result({"model": model, "run": run.path, "recipe": recipe.name, "last": bars.last, "faults": faults})
 
 
 class _StageBars:
@@ -198,6 +208,7 @@ def _status(
         [[s.name, s.done, s.steps, _rounded(s.seconds_a_step), _span(s.seconds_left)] for s in found.stages],
     )
     out.line("  ".join(f"{name} {value:.4f}" for name, value in found.terms.items()) or "no step is logged yet")
+    say_faults(out, run)
     out.line(f"newest checkpoint: {found.checkpoint or 'none'}")
     if found.preview is not None:
         out.line(f"preview: {found.preview}")

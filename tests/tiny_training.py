@@ -5,15 +5,18 @@ import dataclasses
 import functools
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from idol_model import recipes
+from idol_model.feed.training_data import DataPart
 from idol_model.recipe import CodecStage, Recipe
 from idol_model.run_state import Progress
 from idol_model.training import TrainOptions, train
 from idol_prep.sources import synthetic
 
 CLIPS, FRAMES = 4, 10
+Data = Path | Sequence[DataPart]
 
 
 @functools.cache
@@ -41,7 +44,7 @@ class Stop(Exception):
     """Raised by a report to end a run where a kill would."""
 
 
-def run(recipe: Recipe, folder: Path, *, stop_at: tuple[str, int] | None = None, data: Path | None = None) -> Path:
+def run(recipe: Recipe, folder: Path, *, stop_at: tuple[str, int] | None = None, data: Data | None = None) -> Path:
     """Train in ``folder``; at ``stop_at`` (stage, steps) the run breaks off with `Stop`."""
 
     def report(progress: Progress) -> None:

@@ -1,7 +1,9 @@
 """Batches of a stage: which samples a step has, read from their sources, with others in place of what is damaged."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,10 +52,11 @@ class Origin:
 class Feed:
     """A stage's batches. A sample is a function of the recipe, the data and its number, damaged items included."""
 
-    def __init__(self, origin: Origin, recipe: Recipe, stage: Stage, collate: Collate) -> None:
+    def __init__(self, origin: Origin, recipe: Recipe, stage: Stage, collate: Collate, readers: int = 2) -> None:
         self._origin, self._collate = origin, collate
         orders = [s.order(stage.frames, Key(recipe.seed, number)) for number, s in enumerate(origin.sources)]
         drawing = Drawing(orders, Mixture(origin.weights, recipe.seed))
+        self._pool = ThreadPoolExecutor(readers, "samples", initializer=partial(torch.set_num_threads, 1))
         self.plan = WindowPlan(drawing, stage.frames, stage.batch_size, recipe.data, recipe.seed)
 
     def batch(self, windows: Sequence[Window]) -> Any:
@@ -62,7 +65,7 @@ class Feed:
         Raises:
             TooManyFaults: more items cannot be read than the recipe allows.
         """
-        return self._collate([self._sample(w) for w in windows], [w.foreground_left_out for w in windows])
+        return self._collate(list(self._pool.map(self._sample, windows)), [w.foreground_left_out for w in windows])
 
     def _sample(self, window: Window) -> Any:
         source, attempt = self._origin.sources[window.source], 0

@@ -17,7 +17,7 @@ from idol_model.data import DataShortage
 SHARDS_TOGETHER = 8
 """Shards whose pictures are shuffled among each other: far apart enough for chance, near enough for a slow disk."""
 _CLIPS, _SHARDS, _PICTURES = 0, 7, 8
-"""Words that keep the random streams apart (`docs/conventions.md`)."""
+"""Words that keep the random streams apart."""
 
 
 @dataclass(frozen=True, slots=True)

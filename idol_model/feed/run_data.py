@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idol_model import latents
-from idol_model.feed.clips import TrainingClips
 from idol_model.feed.faults import FILE, FaultLog, most_of
 from idol_model.feed.feed import Feed, LatentCollate, Origin, PictureCollate
 from idol_model.feed.sources import CacheSource, Reading
@@ -52,7 +51,7 @@ class RunData:
         return Feed(Origin(sources, self._data.weights, self.faults), self._recipe, stage, collate)
 
     def caches(self, told: Told | None = None) -> list[latents.LatentCache]:
-        """One cache a source, made where it is not there. Caches of other content go, where they are the run's own.
+        """One cache a source, made where it is not there.
 
         Raises:
             ValueError: the pictures are augmented.
@@ -63,24 +62,23 @@ class RunData:
                 f"cache_latents with data.augment={self._recipe.data.augment!r} would train on pictures as they are; "
                 "set stages.N.cache_latents=false"
             )
-        made_from = [self._latent_source(clips) for clips in self._data.clips]
+        return [latents.open_cache(self._places.latents, source, told) for source in self._made_from()]
+
+    def tidy(self) -> None:
+        """Delete caches of other weights, data or settings, where caches are the run's own."""
         if self._places.own:
-            latents.remove_others(self._places.latents, made_from)
-        return [latents.open_cache(self._places.latents, source, told) for source in made_from]
+            latents.remove_others(self._places.latents, self._made_from())
 
     def _cached(self, stage: Stage, told: Told | None) -> Feed:
         if len(self._data.clips) < len(self._data.contents):
             raise ValueError(f"stage {stage.name}: cache_latents is for clips; set cache_latents=false for pictures")
+        self.tidy()
         named = zip(self._data.clips, self.caches(told), strict=True)
         sources = [CacheSource(str(clips.root), cache) for clips, cache in named]
         origin = Origin(sources, self._data.weights, self.faults)
         return Feed(origin, self._recipe, stage, LatentCollate(self._model.foreground))
 
-    def _latent_source(self, clips: TrainingClips) -> LatentSource:
-        return LatentSource(
-            dataset=clips.dataset,
-            ids=clips.ids,
-            data=self._recipe.data,
-            tracks=self._reading.tracks,
-            model=self._model,
-        )
+    def _made_from(self) -> list[LatentSource]:
+        """What the cache of each source is made from."""
+        how = {"data": self._recipe.data, "tracks": self._reading.tracks, "model": self._model}
+        return [LatentSource(dataset=clips.dataset, ids=clips.ids, **how) for clips in self._data.clips]

@@ -34,6 +34,7 @@ class LatentCache:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         info = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.ids: tuple[str, ...] = tuple(info["ids"])
         self.lengths: tuple[int, ...] = tuple(info["lengths"])
@@ -42,6 +43,11 @@ class LatentCache:
         self._kinds: tuple[str, ...] = tuple(info["backgrounds"])
         self._first = np.concatenate([[0], np.cumsum(self.lengths)])
         self._maps = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in info["arrays"]}
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
 
     def sample(self, window: Window) -> LatentSample:
         """One window, copied out of the maps.

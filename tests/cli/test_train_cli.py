@@ -1,6 +1,7 @@
 """``idol train`` as typed."""
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -94,6 +95,53 @@ def test_wrong_words_are_one_line_and_exit_code_2(tmp_path, monkeypatch, words, 
     assert said in result.stderr
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_made_ahead_is_found_by_the_training(tmp_path):
+    words = [
+        "--data",
+        dancers(),
+        "--cache",
+        tmp_path / "shared",
+        "--json",
+        "--set",
+        "codec_stage=null",
+        "--device",
+        "cpu",
+    ]
+    first = idol("cache", "debug", *words)
+    assert first.exit_code == 0, first.stderr
+    (made,) = json.loads(first.stdout)["caches"]
+    assert (made["clips"], made["unreadable"]) == (4, {})
+    assert made["bytes"] == sum(file.stat().st_size for file in Path(made["path"]).iterdir())
+    stamp = Path(made["path"], "latents.npy").stat().st_mtime_ns
+    trained = idol("debug", *words, "-o", tmp_path / "run", *FAST[2:])
+    assert trained.exit_code == 0, trained.stderr
+    assert json.loads(trained.stdout)["faults"] == []
+    assert [path for path in (tmp_path / "shared").iterdir() if path.is_dir()] == [Path(made["path"])]
+    assert Path(made["path"], "latents.npy").stat().st_mtime_ns == stamp
+    assert not (tmp_path / "run" / "latents").exists()
+
+
+def test_a_codec_that_is_yet_to_be_trained_has_nothing_to_cache(tmp_path):
+    result = idol("cache", "debug", "--data", dancers(), "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "recipe debug: trains its own codec first" in result.stderr
+
+
+def test_what_could_not_be_read_is_said_at_the_end(tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(dancers(), data)
+    damaged = sorted((data / "clips").glob("*/frames.mkv"))[0]
+    damaged.write_bytes(b"no video")
+    words = ["--data", data, "--set", "codec_stage=null", "--set", "data.most_faults=1", "--device", "cpu", *FAST[2:]]
+    result = idol("debug", *words, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert "1 clips or pictures could not be read, others took their place" in result.stdout
+    assert f"{damaged}: cannot be decoded" in result.stdout
+    stopped = idol("debug", *words, "-o", tmp_path / "other", "--set", "data.most_faults=0")
+    assert stopped.exit_code == 2
+    assert "1 samples cannot be read, 0 are allowed" in stopped.stderr
 
 
 def test_ctrl_c_is_one_line_and_keeps_finished_checkpoints(tmp_path):

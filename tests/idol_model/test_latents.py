@@ -23,7 +23,7 @@ from idol_model.feed.faults import FaultLog
 from idol_model.feed.feed import Feed, LatentCollate, Origin, PictureCollate
 from idol_model.feed.sources import CacheSource, Reading, Source
 from idol_model.foreground import ClipForegroundConfig
-from idol_model.latents import LatentSource, cache_key, open_cache
+from idol_model.latents import LatentSource, build, cache_key, open_cache
 from idol_model.model import IdolModel
 from idol_model.recipe import Recipe
 from idol_prep.schema import Dataset
@@ -151,6 +151,22 @@ build.open_cache(Path({root!r}), source(), die)
 """
 
 
+def test_a_build_that_broke_off_goes_on_where_it_stood(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "_NOTED_EVERY", 2)
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_cache(tmp_path, source(), stop)
+    assert not (tmp_path / cache_key(source())).exists()
+    seen = []
+    open_cache(tmp_path, source(), lambda done, total: seen.append(done))
+    assert seen == [3, 4]  # the third was made, but not noted to be on the disk
+
+
+@pytest.mark.slow
 def test_a_killed_build_goes_on_where_it_stood(tmp_path):
     code = KILLED.format(path=sys.path, root=str(tmp_path / "killed"))
     here = Path(__file__).parent
