@@ -62,5 +62,5 @@ $(VENV)/.installed: $(SPEC) | $(BIN)/python
 
 $(VENV)/.installed-dev: $(SPEC) | $(BIN)/python
 	@echo "installing into $(VENV) with the developer's tools (some minutes, about 7 GB, once)"
-	$(INSTALL) -e '.[prep,decord,tensorboard,dev]'
+	$(INSTALL) -e '.[prep,decord,8bit,dev]'
 	@touch $@ $(VENV)/.installed

@@ -1,7 +1,7 @@
 """The only place that prints: results on stdout, everything said on the way on stderr.
 
-Three modes. ``human`` shows tables, notes and bars. ``json`` keeps stdout to one JSON document. ``quiet``
-shows warnings and the result's tables alone.
+Four modes. ``human`` shows tables, notes and bars. ``json`` keeps stdout to one JSON document. ``quiet``
+shows warnings and the result's tables alone. ``silent`` shows nothing: of several processes, one speaks.
 """
 
 import json
@@ -15,9 +15,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-Mode: TypeAlias = Literal["human", "json", "quiet"]
+Mode: TypeAlias = Literal["human", "json", "quiet", "silent"]
 Cell: TypeAlias = str | int | float | None
 
+_SPOKEN = ("human", "quiet")
 _PLAIN_SECONDS = 10.0
 """Without a terminal a bar becomes one line in this many seconds."""
 
@@ -49,12 +50,13 @@ class Output:
             _say(text)
 
     def warn(self, text: str) -> None:
-        """One line that the user must not miss, on stderr, in every mode."""
-        _say(f"idol: warning: {one_line(text)}")
+        """One line that the user must not miss, on stderr, in every mode but silent."""
+        if self.mode != "silent":
+            _say(f"idol: warning: {one_line(text)}")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
         """A table on stdout, numbers to the right. Nothing in json mode: `result` carries the numbers."""
-        if self.mode == "json":
+        if self.mode not in _SPOKEN:
             return
         from rich import box
         from rich.console import Console
@@ -73,7 +75,7 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the result itself, on stdout (a path to open, say); nothing in json mode."""
-        if self.mode != "json":
+        if self.mode in _SPOKEN:
             print(text, flush=True)
 
     @contextmanager

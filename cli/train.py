@@ -1,8 +1,8 @@
 """``idol train``: a recipe and prepared data become a model."""
 
-import dataclasses
-import json
-from contextlib import ExitStack
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,23 +10,17 @@ import typer
 from typer.core import TyperGroup
 
 from cli import _defaults
-from cli._output import Bar, Output
+from cli._output import Output
+from cli._train_bars import StageBars
 from cli._train_cache import cache
 from cli._train_data import named_parts, say_faults
+from cli._train_list import say_recipes
+from cli._train_plan import say_plan
+from cli._train_status import status
 
 if TYPE_CHECKING:
+    from idol_model.chain import Link
     from idol_model.feed.training_data import DataPart
-    from idol_model.recipe import Recipe
-    from idol_model.run_state import Progress
-
-_MILLION = 1e6
-_ROWS = {
-    "unet_2d": "2D U-Net",
-    "unet_3d": "3D U-Net (with temporal layers)",
-    "pose_control": "pose network (with temporal layers)",
-    "together": "3D U-Net and pose network",
-    "with_coupling": "and cross-modal attention",
-}
 
 
 class _RecipeOrCommand(TyperGroup):
@@ -42,7 +36,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Train a recipe on prepared data; run again to continue.", cls=_RecipeOrCommand)
     group.command("run", help="Train a recipe; `idol train idol` is short for `idol train run idol`.")(_train)
     group.command("cache", help="Encode the clips ahead of the training.")(cache)
-    group.command("status", help="How a run stands, from outside.")(_status)
+    group.command("status", help="How a run stands, from outside.")(status)
     app.add_typer(group, name="train")
 
 
@@ -54,175 +48,101 @@ def _train(
             "--data", "-d", help="Prepared clips or pictures, PATH[=WEIGHT]; repeat it to mix. Without: ./data."
         ),
     ] = None,
+    stills: Annotated[
+        list[str] | None,
+        typer.Option("--stills", help="The same for the pre-training a recipe begins from; without it, --data."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; without it, runs/RECIPE.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="field=value; repeat it. For example --set seed=7.")
     ] = None,
+    stage: Annotated[str | None, typer.Option(help="Train this stage of the chain alone.")] = None,
+    fork: Annotated[
+        Path | None, typer.Option(help="Begin from this run's newest checkpoint, under a changed recipe.")
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    engine: Annotated[
+        Literal["ddp", "fsdp"], typer.Option(help="Several processes: each holds all weights, or a share.")
+    ] = "ddp",
     preview: Annotated[
         int, typer.Option(min=0, help="Every N steps, pictures and depth error of held-out clips; 0: none.")
     ] = 0,
+    watch: Annotated[
+        list[Literal["tensorboard", "wandb", "none"]] | None,
+        typer.Option(help="Who else is told of losses and previews; repeat it. Without: tensorboard."),
+    ] = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: minutes, then faster steps.")
     ] = False,
     latents: Annotated[Path | None, typer.Option("--cache", help="Folder of latent caches that runs share.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show recipe, parameters and steps; do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show recipe, parameters, steps and memory; do nothing.")
+    ] = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
-    out = Output.of(json=as_json)
+    out = Output("silent") if int(os.environ.get("RANK", "0")) else Output.of(json=as_json)
     if list_recipes:
-        _list(out)
+        say_recipes(out)
         return
     from idol_model import recipes
 
     resolved = recipes.get(recipe).override(assignments or [])
     if dry_run:
-        _plan(out, resolved)
-    else:
-        places = (named_parts(data), _defaults.run_folder(recipe, output))
-        how = {"device": device, "preview_every": preview, "compile": compiled, "channels_last": channels_last}
-        _run(out, resolved, places, how | {"latents": latents})
+        say_plan(out, resolved)
+        return
+    from idol_model.chain import links
+
+    chain = links(resolved, _defaults.run_folder(recipe, output).path)
+    how = {"device": device, "engine": engine, "preview_every": preview, "compile": compiled}
+    more = {"channels_last": channels_last, "latents": latents, "watchers": _watchers(watch)}
+    parts = named_parts(data)
+    journey = _Journey(chain, parts, named_parts(stills) if stills else parts, stage)
+    if fork is not None:
+        journey.fork(fork)
+    journey.go(out, how | more)
 
 
-def _list(out: Output) -> None:
-    from idol_model import recipes
-
-    rows = [[name, recipes.get(name).summary] for name in recipes.names()]
-    out.table("Recipes", ["name", "what it is"], rows)
-    out.result({"recipes": [{"name": name, "summary": text, "paper": _published(name)} for name, text in rows]})
+def _watchers(named: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(name for name in named or ["tensorboard"] if name != "none")
 
 
-def _published(name: str) -> list[dict[str, Any]]:
-    """The rows of the paper that a recipe reproduces, with their published figures."""
-    from idol_eval import paper_values
-    from idol_model import recipes
+@dataclass(frozen=True, slots=True)
+class _Journey:
+    """A chain with its data: what the last run trains on, and what those before it do."""
 
-    found = [
-        (place, paper_values.select(place.table, place.dataset, (place.row,))[0]) for place in recipes.places(name)
-    ]
-    return [
-        {
-            "table": place.table,
-            "row": place.row,
-            "dataset": place.dataset,
-            "depth": row.depth,
-            "figures": dict(row.values),
-        }
-        for place, row in found
-    ]
+    chain: "tuple[Link, ...]"
+    data: "list[DataPart]"
+    stills: "list[DataPart]"
+    stage: str | None
 
+    def fork(self, source: Path) -> None:
+        """Begin the last run from another's checkpoint."""
+        from idol_model.feed.training_data import TrainingData
+        from idol_model.forking import fork
 
-def _plan(out: Output, recipe: "Recipe") -> None:
-    """What would be trained, counted on modules without storage."""
-    from idol_model import selection
+        last = self.chain[-1]
+        fork(source, last.run, last.recipe, TrainingData.open(self.data).record(), [])
 
-    model = selection.meta_model(recipe)
-    counts, parts = selection.paper_counts(model), selection.part_counts(model)
-    stages = selection.stage_selections(model, recipe)
-    out.line(json.dumps(recipe.to_dict(), indent=2))
-    out.table(
-        f"Parameters of {recipe.name}, in millions",
-        ["what", "million"],
-        [[label, f"{counts[key] / _MILLION:,.2f}"] for key, label in _ROWS.items()]
-        + [[f"all of {name}", f"{number / _MILLION:,.2f}"] for name, number in parts.items()],
-    )
-    out.table(
-        "Stages",
-        ["stage", "steps", "batch", "trained, million", "frozen, million"],
-        [[plan.name, plan.steps, plan.batch_size, _millions(plan.trained), _millions(plan.frozen)] for plan in stages],
-    )
-    out.result(
-        {
-            "recipe": recipe.to_dict(),
-            "parameters": counts,
-            "parameters_millions": {name: round(number / _MILLION, 2) for name, number in counts.items()},
-            "parts": parts,
-            "stages": [dataclasses.asdict(stage) for stage in stages],
-        }
-    )
+    def go(self, out: Output, options: dict[str, Any]) -> None:
+        """Train what is not finished, run after run."""
+        from idol_model.chain import with_stage
 
+        wanted = self.chain if self.stage is None else (with_stage(self.chain, self.stage),)
+        answers = [self._run(out, link, options) for link in wanted if not link.finished or link is self.chain[-1]]
+        answers = answers or [{"run": wanted[0].run, "model": wanted[0].run / "model", "recipe": wanted[0].recipe.name}]
+        out.result({**answers[-1], "chain": [str(link.run) for link in self.chain]})
 
-def _millions(parts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {number / _MILLION:,.2f}" for name, number in parts.items() if number) or "none"
+    def _run(self, out: Output, link: "Link", options: dict[str, Any]) -> dict[str, Any]:
+        from idol_model.training import TrainOptions, train
 
-
-def _run(
-    out: Output, recipe: "Recipe", places: "tuple[list[DataPart], _defaults.Chosen]", options: dict[str, Any]
-) -> None:
-    from idol_model.training import TrainOptions, train
-
-    parts, run = places
-    data = ", ".join(f"{part.path} (weight {part.weight:g})" for part in parts)
-    _defaults.announce(out, recipe=f"{recipe.name} ({recipe.summary})", data=data, run=run)
-    with _StageBars(out) as bars:
-        model = train(recipe, parts, run.path, TrainOptions(report=bars.show, **options))
-    out.line(f"trained model: {model}")
-    faults = say_faults(out, run.path)
-    out.result({"model": model, "run": run.path, "recipe": recipe.name, "last": bars.last, "faults": faults})
-
-
-class _StageBars:
-    """One bar a stage, with its loss terms beside it."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._open = ExitStack()
-        self._stage = ""
-        self._bar: Bar | None = None
-        self.last: dict[str, Any] = {}
-
-    def __enter__(self) -> "_StageBars":
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._open.__exit__(*exception)
-
-    def show(self, progress: "Progress") -> None:
-        """Called by the trainer after every step."""
-        if progress.stage != self._stage or self._bar is None:
-            self._open.close()
-            self._stage = progress.stage
-            self._bar = self._open.enter_context(self._out.progress(progress.total, progress.stage))
-        self._bar.update(progress.done, note=_note(progress))
-        self.last = {"stage": progress.stage, "step": progress.done, "terms": dict(progress.terms)}
-
-
-def _note(progress: "Progress") -> str:
-    terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
-    rate = f"{1 / progress.seconds:.2f} steps/s" if progress.seconds else ""
-    return f"{terms}  {rate}".strip()
-
-
-def _status(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
-) -> None:
-    from idol_model.run_status import read_status
-
-    out, found = Output.of(json=as_json), read_status(run)
-    out.table(
-        f"{run}: {found.recipe}, {found.state}",
-        ["stage", "done", "steps", "seconds a step", "left"],
-        [[s.name, s.done, s.steps, _rounded(s.seconds_a_step), _span(s.seconds_left)] for s in found.stages],
-    )
-    out.line("  ".join(f"{name} {value:.4f}" for name, value in found.terms.items()) or "no step is logged yet")
-    say_faults(out, run)
-    out.line(f"newest checkpoint: {found.checkpoint or 'none'}")
-    if found.preview is not None:
-        out.line(f"preview: {found.preview}")
-    stages = [{**dataclasses.asdict(stage), "seconds_left": stage.seconds_left} for stage in found.stages]
-    out.result({**dataclasses.asdict(found), "stages": stages})
-
-
-def _rounded(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.3g}"
-
-
-def _span(seconds: float | None) -> str:
-    """Hours and minutes."""
-    if seconds is None:
-        return "-"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+        parts = self.data if link is self.chain[-1] else self.stills
+        named = ", ".join(f"{part.path} (weight {part.weight:g})" for part in parts)
+        _defaults.announce(out, recipe=f"{link.recipe.name} ({link.recipe.summary})", data=named, run=str(link.run))
+        with StageBars(out) as bars:
+            how = TrainOptions(report=bars.show, stage=self.stage, **options)
+            made = train(link.recipe, parts, link.run, how)
+        out.line(f"trained model: {made}" if link.finished else f"stage {self.stage} is done: {made}")
+        faults = say_faults(out, link.run)
+        return {"model": made, "run": link.run, "recipe": link.recipe.name, "last": bars.last, "faults": faults}

@@ -1,8 +1,10 @@
-"""The paper's main recipe and what comes before it (App. B)."""
+"""The paper's main recipe and what comes before it (App. B), and both on one small GPU."""
+
+from dataclasses import replace
 
 from idol_model.objective import ObjectiveConfig
 from idol_model.pose_control import NoPoseConfig
-from idol_model.recipe import DataConfig, Recipe, Stage
+from idol_model.recipe import DataConfig, MemoryConfig, Recipe, Stage
 from idol_model.unet import UNetConfig
 
 PRETRAINED = "runs/haop"
@@ -34,4 +36,30 @@ def haop() -> Recipe:
         data=DataConfig(augment="haop"),
         weights=("sd-image-variations",),
         stages=(Stage(name="attributes", steps=25_000, frames=1, batch_size=2048, lr=1e-3, trains="transformers"),),
+    )
+
+
+def idol_24gb() -> Recipe:
+    """`idol` in 24 GB: the same steps, weights and losses, in pieces of one window."""
+    recipe = _in_little_memory(idol())
+    return replace(
+        recipe,
+        init_from=f"{PRETRAINED}-24gb",
+        stages=tuple(replace(stage, cache_latents=True) for stage in recipe.stages),
+    )
+
+
+def haop_24gb() -> Recipe:
+    """`haop` in 24 GB."""
+    return _in_little_memory(haop(), micro_batch=16)
+
+
+def _in_little_memory(recipe: Recipe, micro_batch: int = 1) -> Recipe:
+    return replace(
+        recipe,
+        name=f"{recipe.name}-24gb",
+        summary=f"{recipe.name} on one GPU of 24 GB: bf16, 8-bit optimiser, blocks computed again, small pieces",
+        precision="bf16",
+        optimizer="adamw_8bit",
+        memory=MemoryConfig(micro_batch=micro_batch, recompute=True),
     )

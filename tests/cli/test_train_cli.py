@@ -32,7 +32,7 @@ def test_the_list_names_every_recipe():
 
 
 def test_the_plan_of_the_paper_counts_what_the_paper_counts():
-    plan = json.loads(idol("idol", "--dry-run", "--json").stdout)
+    plan = json.loads(idol("idol-24gb", "--dry-run", "--json").stdout)
     assert plan["parameters_millions"] == {
         "unet_2d": 859.52,
         "unet_3d": 975.84,
@@ -40,7 +40,10 @@ def test_the_plan_of_the_paper_counts_what_the_paper_counts():
         "together": 1393.49,
         "with_coupling": 1410.7,
     }
-    assert plan["recipe"]["name"] == "idol"
+    assert plan["recipe"]["name"] == "idol-24gb"
+    # The video stage fits a GPU of 24 GB with what its libraries take.
+    assert plan["memory"][1]["stage"] == "video"
+    assert plan["memory"][1]["total"] + 1e9 < 24e9
     assert [(stage["name"], stage["steps"]) for stage in plan["stages"]] == [("image", 15000), ("video", 15000)]
     assert plan["stages"][0]["frozen"]["codec"] == plan["parts"]["codec"]
 
