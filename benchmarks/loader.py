@@ -24,7 +24,6 @@ import numpy as np
 import torch
 
 from idol_model import latents, recipes
-from idol_model.allocator import keep_freed_memory
 from idol_model.diffusion import Diffusion
 from idol_model.feed.clips import TrainingClips
 from idol_model.feed.faults import FaultLog
@@ -52,7 +51,6 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()  # as training does
     home = Path(tempfile.mkdtemp(prefix="idol-loader-"))
     try:
         figures = measure(home, chosen.clips, chosen.readers, chosen.steps)
