@@ -72,3 +72,13 @@ def test_mistakes_in_one_line(tmp_path):
         done = idol("prep", *words, "-o", tmp_path / "out")
         assert done.exit_code == 2
         assert complaint in done.stderr
+
+
+def test_a_dataset_as_tsv_and_back(tmp_path):
+    assert idol("prep", "synthetic", "-o", tmp_path / "a", "--clips", 1, "--size", 64, "--frames", 8).exit_code == 0
+    done = idol("prep", "export-tsv", tmp_path / "a", "-o", tmp_path / "tsv", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert sum(json.loads(done.stdout)["rows"].values()) == 8
+    plan = idol("prep", "disco-tsv", tmp_path / "tsv", "-o", tmp_path / "b", "--dry-run", "--json")
+    assert plan.exit_code == 0, plan.stderr
+    assert json.loads(plan.stdout)["frames"] == 8
