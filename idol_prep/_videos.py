@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,12 @@ class VideoJob:
     """What all clips of the dataset have in common."""
     info: Mapping[str, Any]
     """Further matter for ``dataset.json``."""
+    known: dict[str, ClipRecord] = field(default_factory=dict)
+    """Records that were read in this process: ten thousand finished clips are opened once."""
+
+    def writer(self) -> DatasetWriter:
+        """Adds clips to the dataset."""
+        return DatasetWriter(self.out, recipe=self.recipe, info=self.info, known=self.known)
 
     @property
     def device(self) -> str:
@@ -40,8 +46,7 @@ class VideoJob:
 
     def give_up(self, item: RawClip, reason: str) -> Tally:
         """Reject a video whose workers died."""
-        writer = DatasetWriter(self.out, recipe=self.recipe, info=self.info)
-        writer.reject(Reject(id=item.id, source=source_words(item), stage="worker", reason=reason))
+        self.writer().reject(Reject(id=item.id, source=source_words(item), stage="worker", reason=reason))
         return Tally(rejected={item.id: reason})
 
 
@@ -56,7 +61,7 @@ class VideoMaker:
     def __init__(self, job: VideoJob, tools: Tools | None = None) -> None:
         self._options = job.options
         self._tools = tools or Tools.make(job.options)
-        self._writer = DatasetWriter(job.out, recipe=job.recipe, info=job.info)
+        self._writer = job.writer()
         self._maker = ClipMaker(self._tools, self._writer, job.options)
         self._finisher = ThreadPoolExecutor(1, "idol-prep-finish")
         self._waiting: Future[Made] | None = None

@@ -19,7 +19,7 @@ from idol_prep._videos import VideoJob, part_id
 from idol_prep.engines import Engine
 from idol_prep.prep_options import Listener, PrepOptions, Progress, Summary, Tally
 from idol_prep.quality import narrowed
-from idol_prep.schema import DataError, DatasetWriter, NoClipsError, is_begun
+from idol_prep.schema import DataError, NoClipsError, is_begun
 from idol_prep.sources import RawClip, Source
 
 __all__ = ["PrepOptions", "Progress", "Summary", "part_id", "prepare", "recipe_of", "shard_of"]
@@ -88,7 +88,7 @@ def _finish(job: VideoJob) -> None:
     if not is_begun(job.out):
         return
     with suppress(NoClipsError):
-        DatasetWriter(job.out, recipe=job.recipe, info=job.info).finish()
+        job.writer().finish()
 
 
 def _check(done: Summary) -> None:
