@@ -14,7 +14,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Result as JSON on stdo
 
 def register(prep: typer.Typer) -> None:
     """Add both to ``idol prep``."""
-    prep.command("verify", help="Recount and rehash every clip, and check that its tracks belong together.")(_verify)
+    prep.command("verify", help="Recount and rehash clips, or shards of pictures; check that tracks fit.")(_verify)
     prep.command("report", help="One page with every clip's overlays and scores, the worst first.")(_report)
 
 
@@ -39,12 +39,14 @@ def _report(
 
 def _verify(data: DataArgument = None, as_json: JsonOption = False) -> None:
     out = Output.of(json=as_json)
-    from idol_prep.verifying import verify
+    from idol_prep.stills import is_set
+    from idol_prep.verifying import verify, verify_stills
 
     chosen = _defaults.data(data)
     _defaults.announce(out, data=chosen)
+    check = verify_stills if is_set(chosen.path) else verify
     with out.progress(None, "verify") as bar:
-        verdict = verify(chosen.path, lambda done, total: bar.update(done, total=total))
+        verdict = check(chosen.path, lambda done, total: bar.update(done, total=total))
     if verdict.problems:
         rows = [[clip or "(dataset)", problem] for clip, problem in verdict.problems]
         out.table("Wrong", ["clip", "what"], rows)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import _defaults, _prep_annotators, _prep_check, _prep_convert, _prep_pack
+from cli import _defaults, _prep_annotators, _prep_check, _prep_convert, _prep_disco, _prep_pack, _prep_stills
 from cli._output import Output
 from cli._prep_options import Wanted, shared_options
 from cli._prep_run import prepare_source, report_counts
@@ -21,6 +21,8 @@ def register(app: typer.Typer) -> None:
     prep.command("folder", help="Any videos: one file, or a folder with all below it.")(_folder)
     prep.command("ntu120", help="NTU RGB+D 120, straight from its archives.")(_ntu120)
     prep.command("synthetic", help="Procedural dancers with exact pose, mask and depth.")(_synthetic)
+    _prep_disco.register(prep)
+    _prep_stills.register(prep)
     _prep_check.register(prep)
     _prep_pack.register(prep)
     _prep_annotators.register(prep)

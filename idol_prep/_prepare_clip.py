@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep import annotators
+from idol_prep._rejecting import Rejected, rejecting
 from idol_prep.annotators import Setting
 from idol_prep.annotators.device import Device
 from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
@@ -19,7 +20,7 @@ from idol_prep.first_look import FirstLook, FirstLooker, smoothed
 from idol_prep.prep_options import PrepOptions
 from idol_prep.quality import ClipMeter, pose_scores, why_reject
 from idol_prep.reading import Replay, ahead
-from idol_prep.schema import ClipRecord, DataError, DatasetWriter, DepthTrack
+from idol_prep.schema import ClipRecord, DatasetWriter, DepthTrack
 from idol_prep.second_look import SecondLook
 from idol_prep.sources import ClipLook, RawClip
 
@@ -29,14 +30,6 @@ _SAMPLE = 100_000
 
 Infos = dict[str, AnnotatorInfo]
 """Who makes which track."""
-
-
-class Rejected(Exception):
-    """A clip that is left out: at which stage, and why."""
-
-    def __init__(self, stage: str, reason: str) -> None:
-        super().__init__(reason)
-        self.stage, self.reason = stage, reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,11 +92,11 @@ class ClipMaker:
 
         ``count`` hears after each chunk how many frames it had, and in how many somebody was found.
         """
-        with _rejecting("decode", "unreadable"):
+        with rejecting("decode", "unreadable"):
             look = raw.look()
         looker = self._first_look(replay, count)
         self._check_length(replay)
-        with _rejecting("annotate", "failed"):
+        with rejecting("annotate", "failed"):
             found = smoothed(looker.result(), self.options.smooth)
             crop = plan(self.options.crop, found.boxes, replay.size, self.options.size, look.fps)
         self._check_quality(found, crop, replay)
@@ -128,12 +121,12 @@ class ClipMaker:
     def _first_look(self, replay: Replay, count: Callable[[int, int], None]) -> FirstLooker:
         """Where an annotator fails, the shot is read to its end all the same: what lies behind it shall not be lost."""
         failure: Rejected | None = None
-        with _rejecting("annotate", "failed"):
+        with rejecting("annotate", "failed"):
             looker = FirstLooker(self.tools.pose, self.tools.mask, self.options.subject)
-        with _rejecting("decode", "failed"):
+        with rejecting("decode", "failed"):
             for chunk in replay.first_look():
                 try:
-                    with _rejecting("annotate", "failed"):
+                    with rejecting("annotate", "failed"):
                         count(len(chunk.frames), looker.add(chunk) if failure is None else 0)
                 except Rejected as reject:
                     failure = reject
@@ -148,7 +141,7 @@ class ClipMaker:
         """
         meter = ClipMeter()
         with (
-            _rejecting("cut", "failed"),
+            rejecting("cut", "failed"),
             closing(ahead(second.parts(looked.replay.second_look(), self.tools.depth))) as parts,
         ):
             for part in parts:
@@ -238,14 +231,3 @@ def _lost(replay: Replay) -> str:
         return ""
     end = replay.start + replay.frames
     return f"truncated: {replay.frames} good frames are kept, nothing after frame {end}; {replay.broken}"
-
-
-@contextmanager
-def _rejecting(stage: str, kind: str) -> Iterator[None]:
-    """Errors that concern one clip become its reject; a full disk, missing packages and Ctrl-C pass."""
-    try:
-        yield
-    except DataError as error:
-        raise Rejected(stage, f"{kind}: {error}") from error
-    except (RuntimeError, ValueError, ArithmeticError, IndexError) as error:
-        raise Rejected(stage, f"fault: {type(error).__name__}: {error}") from error

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from idol_prep._prepare_clip import ClipMaker, Made, Rejected, Tools, source_words
+from idol_prep._prepare_clip import ClipMaker, Made, Tools, source_words
+from idol_prep._rejecting import Rejected
 from idol_prep._stream import FrameStream
+from idol_prep.engines import Heard
 from idol_prep.prep_options import PrepOptions, Tally
 from idol_prep.reading import Replay
 from idol_prep.schema import ClipRecord, DatasetWriter, Reject
 from idol_prep.sources import RawClip
 
-Heard = Callable[[Tally], None]
-"""Told what was done since the last word."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class VideoJob:
     """What every worker of a run needs to know."""
 
     out: Path
@@ -29,6 +28,26 @@ class Job:
     """What all clips of the dataset have in common."""
     info: Mapping[str, Any]
     """Further matter for ``dataset.json``."""
+    known: dict[str, ClipRecord] = field(default_factory=dict)
+    """Records that were read in this process: ten thousand finished clips are opened once."""
+
+    def writer(self) -> DatasetWriter:
+        """Adds clips to the dataset."""
+        return DatasetWriter(self.out, recipe=self.recipe, info=self.info, known=self.known)
+
+    @property
+    def device(self) -> str:
+        """Where networks run."""
+        return self.options.device
+
+    def hire(self) -> VideoMaker:
+        """A worker, with networks of its own."""
+        return VideoMaker(self)
+
+    def give_up(self, item: RawClip, reason: str) -> Tally:
+        """Reject a video whose workers died."""
+        self.writer().reject(Reject(id=item.id, source=source_words(item), stage="worker", reason=reason))
+        return Tally(rejected={item.id: reason})
 
 
 def part_id(clip_id: str, part: int) -> str:
@@ -39,17 +58,18 @@ def part_id(clip_id: str, part: int) -> str:
 class VideoMaker:
     """Makes the clips of videos. The second step of a clip runs on a thread, beside the first of the next."""
 
-    def __init__(self, job: Job, tools: Tools | None = None) -> None:
+    def __init__(self, job: VideoJob, tools: Tools | None = None) -> None:
         self._options = job.options
         self._tools = tools or Tools.make(job.options)
-        self._writer = DatasetWriter(job.out, recipe=job.recipe, info=job.info)
+        self._writer = job.writer()
         self._maker = ClipMaker(self._tools, self._writer, job.options)
         self._finisher = ThreadPoolExecutor(1, "idol-prep-finish")
         self._waiting: Future[Made] | None = None
         self._rejected_before = self._to_be_left(self._writer.rejects())
 
-    def take(self, raw: RawClip, heard: Heard) -> None:
+    def take(self, item: RawClip, heard: Heard) -> None:
         """Look at every clip of a video that is not settled yet; the last one may still be in the making behind."""
+        raw = item
         stream: FrameStream | None = None
         part, start = 0, 0
         try:
@@ -136,19 +156,3 @@ class VideoMaker:
             Reject(id=clip_id, source=source_words(raw), stage=why.stage, reason=why.reason, next_frame=next_frame)
         )
         heard(Tally(rejected={clip_id: why.reason}))
-
-
-class OneByOne:
-    """A `VideoMaker` for those who hand out one video at a time and want to know when it is done."""
-
-    def __init__(self, job: Job) -> None:
-        self._maker = VideoMaker(job)
-
-    def run(self, raw: RawClip, heard: Heard) -> None:
-        """The whole video."""
-        self._maker.take(raw, heard)
-        self._maker.settle(heard)
-
-    def close(self) -> None:
-        """Let everything go."""
-        self._maker.close()

@@ -39,10 +39,18 @@ class DatasetWriter:
     away. Several processes may write different clips to one root; the last calls `finish`.
 
     ``recipe`` is what every clip of the dataset has in common (kind, seed, size, annotators, ...): opening a root that
-    was written with another recipe raises `DataError`. ``info`` is further matter for ``dataset.json``.
+    was written with another recipe raises `DataError`. ``info`` is further matter for ``dataset.json``. ``known`` are
+    records that a writer of this process has read before; they are added to.
     """
 
-    def __init__(self, root: Path, *, recipe: Mapping[str, Any], info: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        recipe: Mapping[str, Any],
+        info: Mapping[str, Any] | None = None,
+        known: dict[str, ClipRecord] | None = None,
+    ) -> None:
         self.root = Path(root)
         self._info = {
             "format": "idol-dataset",
@@ -50,7 +58,7 @@ class DatasetWriter:
             "recipe": json.loads(json.dumps(recipe)),
             **(info or {}),
         }
-        self._known: dict[str, ClipRecord] = {}
+        self._known = {} if known is None else known
         self._rejects = RejectLog(self.root)
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from idol_prep._errors import DataError
 
+_PLAIN = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
+_ORIENTATION = 0x0112
+
 MAX_PIXELS = 100_000_000
 """Pictures beyond this are refused before they are decoded."""
 
@@ -49,6 +52,14 @@ def read_rgb(path: Path | Encoded) -> NDArray[np.uint8]:
         return np.array(image.convert("RGB"))
 
 
+def plain_suffix(picture: Encoded) -> str | None:
+    """``.jpg``, ``.png`` or ``.webp`` where the file as it is decodes to the upright RGB picture; None elsewhere."""
+    with _opened(picture, whole=False) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        plain = image.mode == "RGB" and "transparency" not in image.info and not turned
+        return _PLAIN.get(image.format or "") if plain and getattr(image, "n_frames", 1) == 1 else None
+
+
 def read_mask(path: Path | Encoded) -> NDArray[np.uint8]:
     """A mask as coverage uint8 [H,W], 255 for the person; 0/1 masks are stretched, colour becomes grey."""
     with _opened(path) as image:
@@ -69,16 +80,20 @@ def read_depth(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _opened(path: Path | Encoded) -> Iterator[Image.Image]:
-    """The decoded picture, upright as its EXIF says; whatever is wrong with the file becomes a `DataError`."""
+def _opened(path: Path | Encoded, *, whole: bool = True) -> Iterator[Image.Image]:
+    """The decoded picture, upright as its EXIF says, or (not ``whole``) its header alone.
+
+    Whatever is wrong with the file becomes a `DataError`.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(path.data) if isinstance(path, Encoded) else path)
         with image:
             _check_size(path, image.size)
-            image.load()
-            yield ImageOps.exif_transpose(image)
+            if whole:
+                image.load()
+            yield ImageOps.exif_transpose(image) if whole else image
     except FileNotFoundError:
         raise DataError(f"{path}: no such picture") from None
     except Image.DecompressionBombError as error:

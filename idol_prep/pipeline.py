@@ -15,11 +15,11 @@ from time import monotonic
 
 from idol_prep import engines
 from idol_prep._prepare_clip import Infos, approximate, infos_of
-from idol_prep._videos import Job, part_id
+from idol_prep._videos import VideoJob, part_id
 from idol_prep.engines import Engine
 from idol_prep.prep_options import Listener, PrepOptions, Progress, Summary, Tally
 from idol_prep.quality import narrowed
-from idol_prep.schema import DataError, DatasetWriter, NoClipsError, is_begun
+from idol_prep.schema import DataError, NoClipsError, is_begun
 from idol_prep.sources import RawClip, Source
 
 __all__ = ["PrepOptions", "Progress", "Summary", "part_id", "prepare", "recipe_of", "shard_of"]
@@ -58,7 +58,7 @@ def prepare(
     return summary
 
 
-def job_of(source: Source, out: Path, options: PrepOptions) -> Job:
+def job_of(source: Source, out: Path, options: PrepOptions) -> VideoJob:
     """What the workers of a run need to know."""
     infos = infos_of(options)
     info = {
@@ -66,7 +66,7 @@ def job_of(source: Source, out: Path, options: PrepOptions) -> Job:
         "annotators": {track: one.to_dict() for track, one in infos.items()},
         "approximate": list(approximate(infos)),
     }
-    return Job(out=out, options=options, recipe=recipe_of(source, options, infos), info=info)
+    return VideoJob(out=out, options=options, recipe=recipe_of(source, options, infos), info=info)
 
 
 def recipe_of(source: Source, options: PrepOptions, infos: Infos) -> dict:
@@ -83,12 +83,12 @@ def shard_of(source: Source, shard: tuple[int, int]) -> list[RawClip]:
     return list(source.clips())[shard[0] - 1 :: shard[1]]
 
 
-def _finish(job: Job) -> None:
+def _finish(job: VideoJob) -> None:
     """Bring manifest and rejects up to date, also after an error or Ctrl-C."""
     if not is_begun(job.out):
         return
     with suppress(NoClipsError):
-        DatasetWriter(job.out, recipe=job.recipe, info=job.info).finish()
+        job.writer().finish()
 
 
 def _check(done: Summary) -> None:

@@ -64,13 +64,18 @@ class PrepOptions:
         fit = CLIP_BYTES // (self.size**2 * BYTES_A_PIXEL)
         if self.clip_frames > fit:
             raise DataError(f"clips of {self.clip_frames} frames at size {self.size} are held in memory; at most {fit}")
-        if not 1 <= self.shard[0] <= self.shard[1]:
-            raise DataError(f"there is no shard {self.shard[0]}/{self.shard[1]}; shards count from 1, as in 1/4")
+        check_shard(self.shard)
         if not (0 <= self.smooth < 100):
             raise DataError(f"smoothing over {self.smooth:g} frames is not usable; 0 for none, 1 or 2 for little")
         _check_choices(self)
         if self.depth_polarity not in ("distance", "inverse"):
             raise DataError(f"unknown depth polarity {self.depth_polarity!r}; distance (larger is farther) or inverse")
+
+
+def check_shard(shard: tuple[int, int]) -> None:
+    """Raise `DataError` for a part that is none."""
+    if not 1 <= shard[0] <= shard[1]:
+        raise DataError(f"there is no shard {shard[0]}/{shard[1]}; shards count from 1, as in 1/4")
 
 
 def _check_choices(options: PrepOptions) -> None:
@@ -81,8 +86,13 @@ def _check_choices(options: PrepOptions) -> None:
         ("retry", options.retry, get_args(Retry)),
     )
     for name, value, choices in named:
-        if value not in choices:
-            raise DataError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
+        check_choice(name, value, choices)
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise `DataError` for a word that is none of the choices."""
+    if value not in choices:
+        raise DataError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,7 +65,7 @@ class StillWriter:
 
     def has(self, group: int) -> bool:
         """Whether that group is settled."""
-        return self._file(group, ".json").is_file()
+        return settled(self.root, group)
 
     def ledger(self, group: int) -> Ledger:
         """What became of a settled group."""
@@ -132,6 +132,21 @@ class StillWriter:
         ledger = Ledger(samples=len(index), bytes=size, sha256=digest, rejects=tuple(rejects))
         write_json(self._file(group, ".json"), asdict(ledger))
         return ledger
+
+
+def settled(root: Path, group: int) -> bool:
+    """Whether that group of the set in ``root`` is settled."""
+    return (root / SHARDS_FOLDER / f"{group:06d}.json").is_file()
+
+
+def is_set(root: Path) -> bool:
+    """Whether a set of still pictures lies in ``root``, be it unfinished."""
+    return (root / STILLS_FILE).is_file()
+
+
+def is_finished(root: Path) -> bool:
+    """Whether the set in ``root`` lists its shards."""
+    return bool(read_json(root / STILLS_FILE, "a set of still pictures").get("shards"))
 
 
 def encode_picture(picture: NDArray[np.uint8]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from idol_prep import _files as names
 from idol_prep._ffv1 import count_ffv1
-from idol_prep.schema import Clip, ClipRecord, DataError, Dataset
+from idol_prep.schema import Clip, ClipRecord, DataError, Dataset, StillSet
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,6 +31,25 @@ def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> Ve
         verdict.problems += [(record.id, problem) for problem in _clip(dataset, record)]
         if progress:
             progress(number, len(records))
+    return verdict
+
+
+def verify_stills(root: Path, progress: Callable[[int, int], None] | None = None) -> Verdict:
+    """Check every shard of a set of still pictures, each a clip of the verdict. Raises `DataError` as `verify` does."""
+    stills = StillSet.open(root)
+    verdict = Verdict()
+    listed = stills.info.get("counts", {}).get("samples")
+    if listed != len(stills):
+        verdict.problems.append(("", f"stills.json: counts {listed} samples, its shards have {len(stills)}"))
+    for number, shard in enumerate(stills.shards, start=1):
+        verdict.clips += 1
+        verdict.frames += shard.samples
+        try:
+            stills.verify(shard)
+        except DataError as error:
+            verdict.problems.append((shard.path.name, str(error)))
+        if progress:
+            progress(number, len(stills.shards))
     return verdict
 
 

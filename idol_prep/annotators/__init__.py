@@ -112,6 +112,12 @@ def create_pair(pose: str, mask: str, setting: Setting | None = None) -> tuple[P
     return cast("PoseAnnotator", made_pose), cast("MaskAnnotator", made_mask)
 
 
+def create_mask(name: str, setting: Setting | None = None) -> MaskAnnotator:
+    """A mask annotator on its own."""
+    entry = _entry("mask", name)
+    return cast("MaskAnnotator", entry.make(entry.load(), replace(setting or Setting(), engine=_alone(entry))))
+
+
 def create_depth(name: str, setting: Setting | None = None) -> DepthAnnotator:
     """A depth annotator."""
     entry = _entry("depth", name)

@@ -6,23 +6,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
-from idol_prep._videos import Job
 from idol_prep.prep_options import Tally
 from idol_prep.schema import DataError
-from idol_prep.sources import RawClip
 
 EngineName = Literal["local", "processes", "ray"]
-Told = Callable[[RawClip, int, Tally], None]
-"""Which video, how many were done before, and what was done since the last word."""
+
+
+class Item(Protocol):
+    """What is handed to a worker as a whole: a video, or a group of pictures."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Heard = Callable[[Tally], None]
+"""Told what was done since the last word."""
+Told = Callable[[Any, int, Tally], None]
+"""Which item, how many were done before, and what was done since the last word."""
+
+
+class Worker(Protocol):
+    """Does items one after another; the last may still be in the making behind."""
+
+    def take(self, item: Any, heard: Heard) -> None: ...
+
+    def settle(self, heard: Heard) -> None:
+        """Wait for what is in the making, and count it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Job(Protocol):
+    """What every worker of a run needs to know; travels to other processes and machines."""
+
+    @property
+    def device(self) -> str: ...
+
+    def hire(self) -> Worker:
+        """A worker, made where it is to work."""
+        ...
+
+    def give_up(self, item: Any, reason: str) -> Tally:
+        """Reject an item whose workers died."""
+        ...
 
 
 class Engine(Protocol):
-    """Takes videos through a job."""
+    """Takes items through a job."""
 
-    def run(self, videos: Sequence[RawClip], job: Job, told: Told) -> None:
-        """Every video, in any order. What concerns one video is told; what concerns the whole run is raised."""
+    def run(self, items: Sequence[Item], job: Job, told: Told) -> None:
+        """Every item, in any order. What concerns one item is told; what concerns the whole run is raised."""
         ...
 
 

@@ -9,10 +9,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from idol_prep._videos import Job, OneByOne
+from idol_prep.engines import Item, Job, Worker
 from idol_prep.engines.supervisor import Event, nothing
 from idol_prep.prep_options import Tally
-from idol_prep.sources import RawClip
 
 _DONE = "done"
 _GOODBYE_SECONDS = 10.0
@@ -30,12 +29,12 @@ class ProcessCrew:
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[int, tuple[BaseProcess, Connection]] = {}
 
-    def give(self, worker: int, video: RawClip) -> None:
-        """Start the worker where it does not run, and hand it the video."""
+    def give(self, worker: int, item: Item) -> None:
+        """Start the worker where it does not run, and hand it the item."""
         if worker not in self._running:
             self._running[worker] = self._start()
         with suppress(BrokenPipeError):  # it died while idle; `events` will find out
-            self._running[worker][1].send(video)
+            self._running[worker][1].send(item)
 
     def events(self) -> Sequence[Event]:
         """One event of each worker that has something to say."""
@@ -74,21 +73,22 @@ class ProcessCrew:
 
 
 def _work(job: Job, pipe: Connection, prepare_worker: Callable[[], None]) -> None:
-    """A worker's life: videos until the pipe is closed."""
-    maker: OneByOne | None = None
+    """A worker's life: items until the pipe is closed."""
+    worker: Worker | None = None
     try:
         prepare_worker()
-        maker = OneByOne(job)
+        worker = job.hire()
         while True:
-            maker.run(pipe.recv(), lambda tally: _say(pipe, tally))
+            worker.take(pipe.recv(), lambda tally: _say(pipe, tally))
+            worker.settle(lambda tally: _say(pipe, tally))
             _say(pipe, _DONE)
     except (EOFError, KeyboardInterrupt):
         pass
     except BaseException as error:
         _say(pipe, error)
     finally:
-        if maker is not None:
-            maker.close()
+        if worker is not None:
+            worker.close()
 
 
 def _say(pipe: Connection, message: Tally | str | BaseException) -> None:

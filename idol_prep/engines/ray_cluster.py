@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from idol_prep._videos import Job, OneByOne
+from idol_prep.engines import Item, Job
 from idol_prep.engines.supervisor import Event, nothing
 from idol_prep.prep_options import Tally
 from idol_prep.schema import DataError
-from idol_prep.sources import RawClip
 
 
 class RayCrew:
@@ -23,16 +22,16 @@ class RayCrew:
         self._ours = not ray.is_initialized()
         if self._ours:
             ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-        gpus = 1 if job.options.device.startswith("cuda") else 0
+        gpus = 1 if job.device.startswith("cuda") else 0
         self._actor = ray.remote(num_gpus=gpus, max_restarts=0)(_RayWorker)
         self._running: dict[int, Any] = {}
         self._words: dict[int, Iterator[Any]] = {}
 
-    def give(self, worker: int, video: RawClip) -> None:
-        """Hire an actor where there is none, and hand it the video."""
+    def give(self, worker: int, item: Item) -> None:
+        """Hire an actor where there is none, and hand it the item."""
         if worker not in self._running:
             self._running[worker] = self._hire()
-        self._words[worker] = self._running[worker].run.options(num_returns="streaming").remote(video)
+        self._words[worker] = self._running[worker].run.options(num_returns="streaming").remote(item)
 
     def events(self) -> Sequence[Event]:
         """One event of each worker that has something to say."""
@@ -76,12 +75,13 @@ class _RayWorker:
 
     def __init__(self, job: Job, prepare_worker: Callable[[], None]) -> None:
         prepare_worker()
-        self._maker = OneByOne(job)
+        self._worker = job.hire()
 
-    def run(self, video: RawClip) -> Iterator[Tally]:
-        """The whole video; yields what was done, clip by clip."""
+    def run(self, item: Item) -> Iterator[Tally]:
+        """The whole item; yields what was done, step by step."""
         told: list[Tally] = []
-        self._maker.run(video, told.append)
+        self._worker.take(item, told.append)
+        self._worker.settle(told.append)
         for tally in told:  # noqa: UP028 - Ray sends into what it iterates
             yield tally
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from grounding_dino_names import stirred, transformers_names
 
 from idol_prep import annotators
 from idol_prep.annotators import grounded_sam, grounded_sam_original
@@ -233,18 +234,75 @@ def test_sam_of_an_unknown_kind_is_refused(tmp_path):
         grounded_sam_original.load_sam(tmp_path / "sam.pth")
 
 
+def small_bert(folder):
+    """A text encoder of full-size GroundingDINO, but small."""
+    from transformers import BertConfig, BertModel
+
+    write_bert(folder).save_pretrained(folder)
+    small = BertConfig(
+        vocab_size=1600, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    BertModel(small).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(grounded_sam_original.missing()), reason="needs the original packages")
+def test_both_routes_find_the_same_boxes(tmp_path, monkeypatch):
+    """Swin-T at full size with the same random weights: the whole way from a frame to its boxes."""
+    torch.manual_seed(0)
+    bert = small_bert(tmp_path / "bert")
+    theirs = grounded_sam_original.build_detector(bert)
+    stirred(theirs, 1)
+    torch.save({"model": theirs.state_dict()}, tmp_path / "d.pth")
+    folder = write_swin_t(tmp_path / "dino", bert, transformers_names(theirs.state_dict()))
+    named = {"groundingdino-original": tmp_path / "d.pth", "bert": bert, "grounding-dino": folder}
+    given = annotators.Setting(weights=Weights(named), device=Device("cpu"))
+    for name, value in (("_SHORT", 192), ("_LONG", 288), ("BOX_SCORE", 0.02)):
+        monkeypatch.setattr(grounded_sam_original, name, value)
+    monkeypatch.setattr(grounded_sam, "BOX_SCORE", 0.02)
+    frames = np.random.default_rng(0).integers(0, 256, (1, 192, 256, 3), np.uint8)
+    routes = grounded_sam.TransformersDetector(given), grounded_sam_original.OriginalDetector(given)
+    (one, score), (other, other_score) = (route.boxes(frames)[0] for route in routes)
+    assert len(one) == len(other) > 20
+    np.testing.assert_allclose(one, other, atol=0.01)
+    np.testing.assert_allclose(score, other_score, atol=1e-3)
+
+
+def write_swin_t(folder, bert, weights):
+    """The transformers folder of a Swin-T GroundingDINO with these weights."""
+    from transformers import (
+        BertConfig,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessor,
+        GroundingDinoProcessor,
+        SwinConfig,
+    )
+
+    backbone = SwinConfig(
+        embed_dim=96,
+        depths=[2, 2, 6, 2],
+        num_heads=[3, 6, 12, 24],
+        window_size=7,
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = GroundingDinoConfig(backbone_config=backbone, text_config=BertConfig.from_pretrained(bert))
+    network = GroundingDinoForObjectDetection(config)
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    assert not unexpected
+    assert all("swin.layernorm" in name for name in missing)  # the end of a classifier, which no detector uses
+    network.save_pretrained(folder)
+    size = {"shortest_edge": 192, "longest_edge": 288}
+    GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), write_bert(folder)).save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(bool(grounded_sam_original.missing()), reason="needs the original packages")
 def test_the_original_detector_runs(tmp_path):
     """Full size with random weights, but for a small BERT."""
-    from transformers import BertConfig, BertModel
-
-    bert = tmp_path / "bert"
-    write_bert(bert).save_pretrained(bert)
-    small = BertConfig(
-        vocab_size=1600, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
-    BertModel(small).save_pretrained(bert)
+    bert = small_bert(tmp_path / "bert")
     model = grounded_sam_original.build_detector(bert)
     torch.save({"model": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "d.pth")
     named = {"groundingdino-original": tmp_path / "d.pth", "bert": bert}

@@ -85,7 +85,8 @@ def test_what_comes_out_is_what_went_in(root):
         np.testing.assert_array_equal(still.picture, picture_of(number))
         np.testing.assert_array_equal(still.mask, mask_of(number))
         assert still.record == still_of(number).record
-    stills.verify()
+    for shard in stills.shards:
+        stills.verify(shard)
 
 
 def test_rejects_are_listed_with_their_reasons(root):
@@ -186,7 +187,7 @@ def test_a_damaged_member_is_named(root, member):
     with pytest.raises(DataError, match=rf"000000\.tar/{member}: "):
         stills.sample(1)
     with pytest.raises(DataError, match=r"000000\.tar: is missing or changed"):
-        stills.verify()
+        stills.verify(stills.shards[0])
 
 
 def test_a_damaged_header_is_named(root):

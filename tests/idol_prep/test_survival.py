@@ -179,7 +179,7 @@ def test_a_worker_that_dies_once_is_replaced(three, tmp_path, known):
 def test_a_video_that_kills_workers_is_rejected_with_the_reason(three, tmp_path, known):
     summary = prepare(three, tmp_path / "out", OPTIONS, engine=supervised(str(tmp_path / "always")))
     assert summary.clips == 2
-    assert summary.rejected["00002"].startswith("worker died: 2 times at this video (exit code -9)")
+    assert summary.rejected["00002"].startswith("worker died: 2 times at 00002 (exit code -9)")
     assert '"stage": "worker"' in (tmp_path / "out" / "rejects.jsonl").read_text()
     again = prepare(three, tmp_path / "out", replace(OPTIONS, retry="failed"), engine=supervised("tame"))
     assert (again.clips, again.kept_before) == (1, 2)
@@ -204,7 +204,7 @@ def test_ray_with_two_workers_makes_the_same_dataset(raw, whole, tmp_path, known
 def test_ray_rejects_a_video_that_kills_its_workers(three, tmp_path, known):
     summary = prepare(three, tmp_path / "out", OPTIONS, engine=on_ray(str(tmp_path / "always")))
     assert summary.clips == 2
-    assert summary.rejected["00002"].startswith("worker died: 2 times at this video")
+    assert summary.rejected["00002"].startswith("worker died: 2 times at 00002")
 
 
 @pytest.mark.parametrize(
