@@ -45,5 +45,5 @@ def _triangular_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArr
     """a b^T without the products with zeros."""
     from scipy.linalg import get_blas_funcs
 
-    multiply = get_blas_funcs("trmm", (a, b))
+    (multiply,) = get_blas_funcs(("trmm",), (a, b))
     return np.asarray(multiply(1.0, a.T, b.T, lower=1, trans_a=1), dtype=np.float64)

@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from cli import _defaults
-from cli._bench_deliver import check_ending, write_text
 from cli._output import Output
+from cli.bench.deliver import check_ending, write_text
 from idol_eval import paper_values, tables
 from idol_eval.latex import plain_table
 from idol_eval.pages import page, table_html

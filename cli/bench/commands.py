@@ -30,9 +30,9 @@ def _table(
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from cli import _bench_table
+    from cli.bench import table
 
-    _bench_table.show(Output.of(json=as_json), number, scores, dataset, to or [])
+    table.show(Output.of(json=as_json), number, scores, dataset, to or [])
 
 
 def _merge(
@@ -47,7 +47,7 @@ def _merge(
     as_json: JsonOption = False,
 ) -> None:
     out = Output.of(json=as_json)
-    from cli._bench_deliver import Findings, Report, check_ending, deliver
+    from cli.bench.deliver import Findings, Report, check_ending, deliver
     from idol_eval import shards
     from idol_eval.config import BenchConfig
 
@@ -74,10 +74,10 @@ def _cost(
     device: Annotated[str, typer.Option(help="cpu or cuda, for --time.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    from cli import _bench_costs
+    from cli.bench import costs
 
-    how = _bench_costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=device)
-    _bench_costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how)
+    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=device)
+    costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how)
 
 
 def _protocols(as_json: JsonOption = False) -> None:
