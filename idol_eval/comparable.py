@@ -42,7 +42,7 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     """Rows that may be compared, together; in order of appearance."""
     found: list[list[Result]] = []
     for result in results:
-        home = next((group for group in found if not differences(group[0], result)), None)
+        home = next((group for group in found if not any(differences(one, result) for one in group)), None)
         if home is None:
             found.append([result])
         else:
@@ -54,14 +54,26 @@ def _identity(result: Result) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in result.row["protocol"].items() if key not in _FREE}
     networks = {f"extractor.{key}": value for key, value in result.row["extractors"].items()}
     counts = {f"counts.{key}": value for key, value in result.row["counts"].items() if key != "seeds"}
-    reference = {"reference": result.reference.get("content", result.reference.get("path"))}
-    return protocol | networks | counts | reference | {f"versions.{key}": result.versions.get(key) for key in _VERSIONS}
+    place = result.reference.get("content", result.reference.get("path"))
+    reference = {} if place is None else {"reference": place}
+    costs = {f"cost.{key}": value for key, value in result.row.get("cost", {}).items()}
+    return (
+        protocol
+        | networks
+        | counts
+        | reference
+        | costs
+        | {f"versions.{key}": result.versions.get(key) for key in _VERSIONS}
+    )
 
 
 def _pairs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Fields of both; an extractor that only one of them used decides none of the other's numbers."""
+    """Fields of both; an extractor or a cost that only one has decides none of the other's numbers.
+
+    Rows of costs alone have no protocol and no reference.
+    """
     return [
         (key, one.get(key), two.get(key))
         for key in {*one, *two}
-        if not (key.startswith(("extractor.", "counts.")) and (key not in one or key not in two))
+        if (key in one and key in two) or key.startswith("versions.")
     ]

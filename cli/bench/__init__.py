@@ -96,7 +96,8 @@ def _bench(
         return
     from cli.bench import run
     from cli.bench.config import Asked
-    from cli.bench.deliver import Report, check_ending
+    from cli.bench.deliver import Report
+    from cli.bench.documents import check_ending
     from cli.bench.sheet import SheetWish
 
     out = Output.of(json=as_json)

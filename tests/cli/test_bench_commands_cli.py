@@ -179,10 +179,15 @@ def test_lists() -> None:
     assert {"fvd", "kid", "align_edges", "pck_10", "lpips"} <= {one["key"] for one in metrics}
 
 
-def test_cost_of_a_recipe() -> None:
-    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json")
+def test_cost_of_a_recipe(tmp_path: Path) -> None:
+    files = [tmp_path / f"costs.{ending}" for ending in ("json", "md", "tex", "html")]
+    to = [part for file in files for part in ("--to", str(file))]
+    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json", *to)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     assert result["rows"][0]["flops_per_step"] > 0
     assert result["rows"][0]["seconds"] > 0
-    assert [row["row"] for row in result["paper"]] == ["LDM3D", "MM-Diffusion", "IDOL"]
+    assert json.loads(files[0].read_text()) == result
+    assert all("MM-Diffusion" in file.read_text() for file in files[1:])
+    shown = idol("table", "7", "--scores", str(files[0]), "--json")
+    assert json.loads(shown.stdout)["tables"][0]["gaps"] == ["LDM3D", "MM-Diffusion", "IDOL"]
