@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from idol_eval.versions import DECIDING
+
 _FREE = ("id", "summary", "source")
 """Words about a protocol that decide nothing; two ids with the same fields are the same protocol."""
-_VERSIONS = ("torch", "numpy", "av", "pillow", "idol")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,17 +55,11 @@ def _identity(result: Result) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in result.row["protocol"].items() if key not in _FREE}
     networks = {f"extractor.{key}": value for key, value in result.row["extractors"].items()}
     counts = {f"counts.{key}": value for key, value in result.row["counts"].items() if key != "seeds"}
-    place = result.reference.get("content", result.reference.get("path"))
-    reference = {} if place is None else {"reference": place}
+    truth = result.row.get("truth") or result.reference.get("content", result.reference.get("path"))
+    one = {"reference": truth, "lossy": result.row.get("lossy")}
     costs = {f"cost.{key}": value for key, value in result.row.get("cost", {}).items()}
-    return (
-        protocol
-        | networks
-        | counts
-        | reference
-        | costs
-        | {f"versions.{key}": result.versions.get(key) for key in _VERSIONS}
-    )
+    versions = {f"versions.{key}": result.versions.get(key) for key in DECIDING}
+    return protocol | networks | counts | {key: own for key, own in one.items() if own is not None} | costs | versions
 
 
 def _pairs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -96,9 +96,9 @@ class Extractor:
             "values": self.spec.values,
             "precision": self.precision,
             "device": self.device.type,
-            "weights": self.weights.label,
-            "sha256": self.weights.sha256,
-            "comparable": self.weights.comparable,
+            "batch": self.spec.batch,
+            "memory": "channels last",
+            **self.weights.describe(),
         }
 
     def frames(self, frames_LHW3: NDArray[np.uint8]) -> NDArray[np.float32]:

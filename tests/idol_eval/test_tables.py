@@ -87,6 +87,14 @@ def test_rows_that_differ_get_tables_of_their_own(tmp_path: Path, change: dict, 
     assert second.incomparable == (f"IDOL ({one})",)
 
 
+def test_another_truth_or_a_lossy_codec_is_no_neighbour(tmp_path: Path) -> None:
+    """Folders are told apart by what was read from them, whatever they are called."""
+    rows = [row("a", truth="ab"), row("b", truth="cd"), row("c", truth="ab", lossy=True)]
+    one, two, three = results.read([written(tmp_path / f"{own.name}.json", [own]) for own in rows])
+    assert differences(one, two) == ["reference: 'ab' and 'cd'"]
+    assert differences(one, three) == ["lossy: False and True"]
+
+
 def test_weights_and_versions_count_too(tmp_path: Path) -> None:
     (one,) = results.read([written(tmp_path / "one.json", [row("IDOL")])])
     other = Result(
