@@ -15,7 +15,7 @@ from cli import _defaults
 from cli._output import Output
 
 if TYPE_CHECKING:
-    from cli._bench_checkpoint import Result
+    from cli.bench.checkpoint import Result
     from cli.report.demo import DemoResult
     from idol_prep.schema import Dataset
 
@@ -110,8 +110,8 @@ def _train_toy(out: Output, folder: Path) -> str:
 
 def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int | None) -> "tuple[Result, Any]":
     """What ``idol bench`` does, on the demo's clips."""
-    from cli import _bench_checkpoint as bench
-    from cli import _bench_costs
+    from cli.bench import checkpoint as bench
+    from cli.bench import costs
     from idol_eval.bench import BenchConfig
     from idol_eval.protocol import IDOL_8
 
@@ -119,7 +119,7 @@ def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int |
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
     config = BenchConfig(protocol=IDOL_8.custom(stride=_STRIDE))
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
-    return result, _bench_costs.costs(out, result.pipe, result.record["generation"], "cpu")
+    return result, costs.costs(out, result.pipe, result.record["generation"], "cpu")
 
 
 def _collected(

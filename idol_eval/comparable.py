@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from idol_eval.versions import DECIDING
+
 _FREE = ("id", "summary", "source")
 """Words about a protocol that decide nothing; two ids with the same fields are the same protocol."""
-_VERSIONS = ("torch", "numpy", "av", "pillow", "idol")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     """Rows that may be compared, together; in order of appearance."""
     found: list[list[Result]] = []
     for result in results:
-        home = next((group for group in found if not differences(group[0], result)), None)
+        home = next((group for group in found if not any(differences(one, result) for one in group)), None)
         if home is None:
             found.append([result])
         else:
@@ -54,14 +55,20 @@ def _identity(result: Result) -> dict[str, Any]:
     protocol = {f"protocol.{key}": value for key, value in result.row["protocol"].items() if key not in _FREE}
     networks = {f"extractor.{key}": value for key, value in result.row["extractors"].items()}
     counts = {f"counts.{key}": value for key, value in result.row["counts"].items() if key != "seeds"}
-    reference = {"reference": result.reference.get("content", result.reference.get("path"))}
-    return protocol | networks | counts | reference | {f"versions.{key}": result.versions.get(key) for key in _VERSIONS}
+    truth = result.row.get("truth") or result.reference.get("content", result.reference.get("path"))
+    one = {"reference": truth, "lossy": result.row.get("lossy")}
+    costs = {f"cost.{key}": value for key, value in result.row.get("cost", {}).items()}
+    versions = {f"versions.{key}": result.versions.get(key) for key in DECIDING}
+    return protocol | networks | counts | {key: own for key, own in one.items() if own is not None} | costs | versions
 
 
 def _pairs(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Fields of both; an extractor that only one of them used decides none of the other's numbers."""
+    """Fields of both; an extractor or a cost that only one has decides none of the other's numbers.
+
+    Rows of costs alone have no protocol and no reference.
+    """
     return [
         (key, one.get(key), two.get(key))
         for key in {*one, *two}
-        if not (key.startswith(("extractor.", "counts.")) and (key not in one or key not in two))
+        if (key in one and key in two) or key.startswith("versions.")
     ]

@@ -42,6 +42,20 @@ class Complexity:
     threads: int = 1
 
 
+def table_values(cost: Mapping[str, Any]) -> dict[str, float]:
+    """A `Complexity` as a dictionary, in the columns of Tables 4 and 7.
+
+    Seconds and memory only of a whole run: the paper's are, and one step's are another quantity.
+    """
+    values = {"params_B": sum(cost["parameters"].values()) / 1e9}
+    if cost["flops_per_step"] is not None:
+        values["flops_T"] = cost["flops_per_step"] / 1e12
+    if (cost["steps"] or 1) > 1:
+        whole = {"seconds": cost["seconds"], "memory_MB": cost["peak_memory_mb"]}
+        values |= {key: value for key, value in whole.items() if value is not None}
+    return values
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """Time and memory of repeated calls. ``spread`` is the slowest less the fastest."""

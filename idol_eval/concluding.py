@@ -20,6 +20,9 @@ from idol_eval.temporal import change_ratio
 MOST_ROWS = 20_000
 """Features of more rows are not held in memory for intervals, kernels and extrapolation; the row says so."""
 
+_STATISTICS = {"moments": "float64, unbiased unless the protocol says", "root": "exact", "unit": "videos"}
+"""How Frechet distances and intervals come about (`idol_eval.frechet`, `idol_eval.intervals`)."""
+
 
 def conclude(evidence: Evidence, store: FeatureStore, config: BenchConfig) -> list[Row]:
     """One row a candidate, from the evidence of all clips; features come from ``store`` clip by clip."""
@@ -72,6 +75,9 @@ class _Conclusion:
             left_out=tuple(self._left_out),
             notes=tuple(self._notes()),
             per_clip=tuple({"id": id, **self._row.per_clip[id]} for id in self._ids),
+            truth=self._evidence.truth_hash,
+            lossy=self._row.lossy,
+            statistics=_STATISTICS | {"draws": self._config.bootstrap, "seed": self._config.seed},
         )
 
     def _networks(self) -> list[str]:

@@ -3,6 +3,7 @@
 Evidence of shards is joined by clip, in the reference's order, so the result cannot depend on how the work was split.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from idol_eval.samples import SampleError
+from idol_eval.versions import DECIDING
 
 _FORMAT, _VERSION = "idol-evidence", 1
 _SAME = ("protocol", "families", "ids", "reference", "extractors", "versions")
@@ -28,6 +30,7 @@ class RowEvidence:
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lossy: bool = False
 
     def leave_out(self, why: str, clip: str) -> None:
         """Note that something could not be measured on ``clip``."""
@@ -47,7 +50,14 @@ class Evidence:
     done: list[str] = field(default_factory=list)
     truth: dict[str, dict[str, str]] = field(default_factory=dict)
     """Keys of the reference's features."""
+    contents: dict[str, str] = field(default_factory=dict)
+    """Hash of each true clip as it was measured."""
     rows: list[RowEvidence] = field(default_factory=list)
+
+    @property
+    def truth_hash(self) -> str:
+        """One for all true clips; their order plays no part."""
+        return hashlib.sha256(json.dumps(sorted(self.contents.items())).encode()).hexdigest()
 
     @property
     def missing(self) -> list[str]:
@@ -92,6 +102,7 @@ def joined(shards: Sequence[Evidence], names: Sequence[str]) -> Evidence:
         if twice:
             raise SampleError(f"{name}: clip {twice[0]} is in another shard too; name every shard once")
         whole.done += shard.done
+        whole.contents |= shard.contents
         _add(whole.truth, shard.truth)
         whole.rows = _joined_rows(whole.rows, shard.rows)
     if whole.missing:
@@ -102,7 +113,7 @@ def joined(shards: Sequence[Evidence], names: Sequence[str]) -> Evidence:
 
 def _check_same(first: Evidence, first_name: str, other: Evidence, name: str) -> None:
     for field_name in _SAME:
-        one, two = getattr(first, field_name), getattr(other, field_name)
+        one, two = (_deciding(getattr(shard, field_name), field_name) for shard in (first, other))
         if one != two:
             raise SampleError(
                 f"{name}: is of another benchmark than {first_name}: {_difference(field_name, one, two)}; "
@@ -110,6 +121,11 @@ def _check_same(first: Evidence, first_name: str, other: Evidence, name: str) ->
             )
     if [row.name for row in first.rows] != [row.name for row in other.rows]:
         raise SampleError(f"{name}: has other rows than {first_name}; merge shards of one command only")
+
+
+def _deciding(value: Any, field_name: str) -> Any:
+    """Machines may differ in what decides no number, such as their kernels."""
+    return {key: value.get(key) for key in DECIDING} if field_name == "versions" else value
 
 
 def _difference(path: str, one: Any, two: Any) -> str:
@@ -124,7 +140,7 @@ def _difference(path: str, one: Any, two: Any) -> str:
 
 
 def _joined_rows(rows: list[RowEvidence], more: list[RowEvidence]) -> list[RowEvidence]:
-    whole = rows or [RowEvidence(name=row.name, kind=row.kind) for row in more]
+    whole = rows or [RowEvidence(name=row.name, kind=row.kind, lossy=row.lossy) for row in more]
     for row, other in zip(whole, more, strict=True):
         row.per_clip |= other.per_clip
         row.frames |= other.frames

@@ -13,7 +13,7 @@ from idol_eval.features import Extractor
 from idol_eval.protocol import Protocol
 from idol_eval.samples import ClipSet, EvalClip, SampleError
 from idol_eval.scores import clip_scores
-from idol_eval.store import FeatureStore, content_key
+from idol_eval.store import FeatureStore, clip_key, content_key
 from idol_eval.versions import versions
 from idol_eval.windows import clip_features
 
@@ -63,10 +63,11 @@ def gather(
         reference=work.reference.describe(),
         extractors={family: extractor.describe() for family, extractor in extractors.items()} | config.network_labels(),
         versions=versions(),
-        rows=[RowEvidence(name=one.name, kind=one.kind, notes=_notes(one)) for one in candidates],
+        rows=[_row(one) for one in candidates],
     )
     for done, (truth, answers) in enumerate(_answered(candidates, work, config), start=1):
         featuring.add(truth, evidence.truth)
+        evidence.contents[truth.id] = clip_key(truth)
         for candidate, row, pred in zip(candidates, evidence.rows, answers, strict=True):
             families = [one for one in config.families if row.kind != "baseline" or one not in _NOT_OF_BASELINES]
             scores, reasons = clip_scores(pred, truth, families, more)
@@ -131,12 +132,13 @@ def _answered(
             yield found
 
 
-def _notes(candidate: Candidate) -> list[str]:
+def _row(candidate: Candidate) -> RowEvidence:
     notes: list[str] = [*getattr(candidate, "notes", ())]
     samples: Any = getattr(candidate, "samples", None)
-    if samples is not None and samples.lossy:
+    lossy = samples is not None and bool(samples.lossy)
+    if samples is not None and lossy:
         notes.append(f"{samples.path}: lossy pictures or videos, which moves every score of frames")
-    return notes
+    return RowEvidence(name=candidate.name, kind=candidate.kind, notes=notes, lossy=lossy)
 
 
 def _state_precision(evidence: Evidence, extractors: Mapping[str, Extractor]) -> None:

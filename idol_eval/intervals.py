@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_eval.frechet import Gaussian, frechet_between, frechet_distance
+from idol_eval.frechet import Gaussian, frechet_between, frechet_distance, triangular
 
 Interval: TypeAlias = tuple[float, float]
 LEVEL = 0.95
@@ -95,7 +95,4 @@ def _weighted(videos: Sequence[NDArray], times: NDArray[np.intp]) -> Gaussian:
     weight = np.repeat(times, [len(video) for video in videos]).astype(np.float64)
     count = int(weight.sum())
     mean = weight @ rows / count
-    factor = np.sqrt(weight / (count - 1))[:, None] * (rows - mean)
-    if len(factor) > factor.shape[1]:
-        factor = np.asarray(np.linalg.qr(factor, mode="r"))
-    return Gaussian(mean=mean, factor=factor, count=count)
+    return Gaussian.of_deviations(mean, triangular(np.sqrt(weight)[:, None] * (rows - mean)), count)

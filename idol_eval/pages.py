@@ -68,6 +68,11 @@ def table_html(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def section(title: str, cells: tuple[Sequence[str], Sequence[Sequence[str]]], said: Sequence[str]) -> str:
+    """A table under its title, with remarks."""
+    return f"<h2>{escape(title)}</h2>{table_html(*cells)}{_list(said)}"
+
+
 def _list(texts: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>" if texts else ""
 

@@ -32,4 +32,7 @@ def repeated(name: str, rows: Sequence[Row]) -> Row:
         extractors=rows[0].extractors,
         left_out=tuple(f"{key}: one of the seeds has no value" for key in missing),
         notes=rows[0].notes,
+        truth=rows[0].truth,
+        lossy=rows[0].lossy,
+        statistics=rows[0].statistics,
     )

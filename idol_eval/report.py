@@ -123,7 +123,7 @@ def _row_json(row: Row, protocol: Protocol) -> dict[str, Any]:
     record = asdict(row)
     record["values"] = {key: _number(value) for key, value in row.values.items()}
     record["per_clip"] = [{key: _number(value) for key, value in clip.items()} for clip in row.per_clip]
-    return record if row.kind == "paper" else record | {"protocol": protocol.to_dict()}
+    return record if row.kind == "paper" else record | {"protocol": protocol.to_dict(), "versions": versions()}
 
 
 def _number(value: Any) -> Any:

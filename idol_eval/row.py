@@ -26,3 +26,9 @@ class Row:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     per_clip: tuple[dict[str, Any], ...] = ()
+    truth: str = ""
+    """Hash of the true clips' pixels, depth and masks as they were measured."""
+    lossy: bool = False
+    """Whether its frames went through a lossy codec."""
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """Root, moments, and how intervals were drawn."""

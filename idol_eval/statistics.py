@@ -1,18 +1,19 @@
 """Features into moments as they come: float64, constant memory, mergeable over shards and machines in any order."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from idol_eval.frechet import Gaussian
+from idol_eval.frechet import Gaussian, triangular
 
 
 class Statistics:
-    """Count, mean and centred second moment of feature rows [n, D].
+    """Count, mean and a factor of the centred second moment of feature rows [n, D].
 
-    Up to D rows the rows themselves are kept (less memory than a covariance, and exact at low rank); beyond that they
-    are folded into moments and merged pairwise (Chan), which stays exact where sums of squares would cancel.
+    Up to D rows the rows themselves are kept; beyond that they are folded into a triangular factor, and factors are
+    merged pairwise: Chan's update with roots in the place of squares. Exact at any mean, and at any rank.
 
     >>> a, b = Statistics(400), Statistics(400)
     >>> a.update(first_half), b.update(second_half)
@@ -72,27 +73,30 @@ class Statistics:
     def gaussian(self) -> Gaussian:
         """Mean and unbiased covariance of all rows. Raises ValueError for fewer than two."""
         if self._moments is None:
-            rows = np.concatenate(self._rows) if self._rows else np.empty((0, self.dimensions))
-            return Gaussian.of_features(rows)
-        whole = _merged(self._moments, _Moments.of(np.concatenate(self._rows))) if self._rows else self._moments
-        return Gaussian.of_covariance(whole.mean, whole.second / (whole.count - 1), whole.count)
+            return Gaussian.of_features(self._pending())
+        whole = _merged(self._moments, _Moments.of(self._pending())) if self._rows else self._moments
+        return Gaussian.of_deviations(whole.mean, whole.factor, whole.count)
+
+    def _pending(self) -> NDArray[np.float64]:
+        return np.concatenate(self._rows) if self._rows else np.empty((0, self.dimensions))
 
     def _fold(self) -> None:
-        self._moments = _merged(self._moments, _Moments.of(np.concatenate(self._rows)))
+        self._moments = _merged(self._moments, _Moments.of(self._pending()))
         self._rows, self._kept = [], 0
 
 
+@dataclass(frozen=True, slots=True)
 class _Moments:
-    """Count, mean [D] and sum of outer products of deviations [D, D]."""
+    """Count, mean [D] and the `triangular` factor of the sum of outer products of deviations."""
 
-    def __init__(self, count: int, mean: NDArray[np.float64], second: NDArray[np.float64]) -> None:
-        self.count, self.mean, self.second = count, mean, second
+    count: int
+    mean: NDArray[np.float64]
+    factor: NDArray[np.float64]
 
     @classmethod
     def of(cls, rows: NDArray[np.float64]) -> "_Moments":
         mean = rows.mean(axis=0)
-        deviations = rows - mean
-        return cls(len(rows), mean, deviations.T @ deviations)
+        return cls(len(rows), mean, triangular(rows - mean))
 
 
 def _merged(a: _Moments | None, b: _Moments) -> _Moments:
@@ -100,6 +104,6 @@ def _merged(a: _Moments | None, b: _Moments) -> _Moments:
         return b
     count = a.count + b.count
     step = b.mean - a.mean
-    mean = a.mean + step * (b.count / count)
-    second = a.second + b.second + np.outer(step, step) * (a.count * b.count / count)
-    return _Moments(count, mean, second)
+    between = step * np.sqrt(a.count * b.count / count)
+    factor = triangular(np.concatenate([a.factor, b.factor, between[None]]))
+    return _Moments(count, a.mean + step * (b.count / count), factor)

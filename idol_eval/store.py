@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_eval.samples import SampleError
+from idol_eval.samples import EvalClip, SampleError
 
 
 class FeatureStore:
@@ -54,6 +54,17 @@ class FeatureStore:
         """Arrays one after another."""
         for key in keys:
             yield self[key]
+
+
+def clip_key(clip: EvalClip) -> str:
+    """SHA-256 over a clip's frames, depth and mask, whichever it has."""
+    digest = hashlib.sha256()
+    for name in ("video", "depth", "mask"):
+        track = getattr(clip, name)
+        if track is not None:
+            digest.update(f"{name} {track.dtype} {track.shape}".encode())
+            digest.update(np.ascontiguousarray(track).data)
+    return digest.hexdigest()
 
 
 def content_key(video_LHW3: NDArray[np.uint8], made_by: Mapping[str, Any]) -> str:

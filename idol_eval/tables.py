@@ -1,16 +1,13 @@
 """Tables 1 to 8: the paper's rows as printed, with the cells that were measured beside them and every gap named."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from idol_eval import paper_values
 from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.comparable import Result, groups
 from idol_eval.paper_values import PaperRow
-from idol_eval.samples import SampleError
 
 Places: TypeAlias = Mapping[str, Sequence[tuple[int, str, str | None]]]
 """Where a measured row belongs: its name to (table, the paper's row, dataset)."""
@@ -78,27 +75,6 @@ class Table:
         return [_name(line.paper), *numbers, _made_with(line.measured)]
 
 
-def read_scores(files: Iterable[Path]) -> list[Result]:
-    """Measured rows of ``scores.json`` files.
-
-    Raises:
-        SampleError: a file that is none.
-    """
-    found = []
-    for file in files:
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            if content["format"] != "idol-scores":
-                raise ValueError(f"format {content['format']!r}")
-            for row in content["rows"]:
-                if row["kind"] == "measured":
-                    about = {"reference": content["reference"], "versions": content["versions"]}
-                    found.append(Result(name=row["name"], origin=str(file), row=row, **about))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SampleError(f"{file}: holds no scores of `idol bench` ({error}); give a scores.json") from error
-    return found
-
-
 def build(
     number: int, results: Sequence[Result] = (), places: Places | None = None, dataset: str | None = None
 ) -> list[Table]:
@@ -112,11 +88,12 @@ def build(
     """
     rows, given = paper_values.select(number, dataset), places or {}
     alone = len({row.dataset for row in rows}) == 1
-    known = [result for result in results if any(_fits(result, row, given, alone) for row in rows)]
-    strangers = tuple(f"{one.name} ({one.origin})" for one in results if one not in known)
+    present = {key for row in rows for key in row.values}
+    telling = [result for result in results if present & set(result.values)]
+    known = [result for result in telling if any(_fits(result, row, given, alone) for row in rows)]
+    strangers = tuple(f"{one.name} ({one.origin})" for one in telling if one not in known)
     several = groups(known) or [[]]
     said = tuple(f"{one.name} ({one.origin})" for group in several for one in group) if len(several) > 1 else ()
-    present = {key for row in rows for key in row.values}
     metrics = tuple(metric for metric in BY_KEY.values() if metric.key in present)
     return [
         Table(
@@ -155,4 +132,6 @@ def _made_with(result: Result | None) -> str:
     if result is None:
         return "not measured"
     weights = dict.fromkeys(one["weights"] for one in result.row["extractors"].values())
-    return f"{result.row['protocol']['id']}; {', '.join(weights) or 'no networks'}"
+    costs = [result.row["cost"]["rule"]] if "cost" in result.row else []
+    networks = [", ".join(weights) or "no networks"] if result.row["counts"] else []
+    return "; ".join([result.row["protocol"]["id"], *networks, *(one for one in costs if networks)])

@@ -3,6 +3,8 @@
 import platform
 from importlib import metadata
 
+DECIDING = ("torch", "numpy", "av", "pillow", "idol")
+"""Those that may move a number; machines of one cluster rarely have the same kernel, and need not."""
 _PACKAGES = {"torch": "torch", "numpy": "numpy", "av": "av", "pillow": "pillow", "idol": "idol-video-depth"}
 
 

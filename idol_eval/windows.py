@@ -1,30 +1,14 @@
-"""A clip as the inputs of an extractor: which windows, through which container, averaged over what."""
+"""A clip's features: of which frames or windows, through which container, averaged over what."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from idol_eval.containers import CONTAINERS
 from idol_eval.features import Extractor
 from idol_eval.protocol import Protocol
 from idol_eval.samples import SampleError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClipInputs:
-    """What the network takes, in order; every ``group`` consecutive features become one by their mean."""
-
-    inputs: Iterator[Tensor]
-    group: int = 1
-
-    def averaged(self, features_nD: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One feature a group."""
-        if self.group == 1:
-            return features_nD
-        return features_nD.reshape(-1, self.group, features_nD.shape[1]).mean(axis=1)
 
 
 def clip_features(
@@ -35,29 +19,27 @@ def clip_features(
     Raises:
         SampleError: a clip shorter than a snippet.
     """
-    given = _inputs(extractor, family, video_LHW3, protocol, name)
-    return given.averaged(extractor.features(given.inputs))
-
-
-def _inputs(
-    extractor: Extractor, family: str, video_LHW3: NDArray[np.uint8], protocol: Protocol, name: str
-) -> ClipInputs:
-    starts = (
-        [] if extractor.spec.takes == "frames" and protocol.fid_frames == "all" else _starts(protocol, video_LHW3, name)
-    )
     if extractor.spec.takes == "frames":
-        chosen = video_LHW3 if protocol.fid_frames == "all" else video_LHW3[starts]
-        return ClipInputs(inputs=extractor.frame_inputs(chosen))
+        every = protocol.fid_frames == "all"
+        return extractor.frames(video_LHW3 if every else video_LHW3[_starts(protocol, video_LHW3, name)])
+    starts = _starts(protocol, video_LHW3, name)
     if protocol.padding == "repeat-last":
         more = protocol.padded(len(video_LHW3)) - len(video_LHW3)
         video_LHW3 = np.concatenate([video_LHW3, np.repeat(video_LHW3[-1:], more, axis=0)])
     if protocol.container == "none":
-        return ClipInputs(inputs=extractor.snippet_inputs(video_LHW3, starts, protocol.snippet))
-    shown = [CONTAINERS[protocol.container](video_LHW3[at : at + protocol.snippet]) for at in starts]
-    length = len(shown[0]) if family == "fvd" else protocol.snippet
-    inside = range(0, len(shown[0]) - length + 1, length)
-    pieces = (piece for window in shown for piece in extractor.snippet_inputs(window, inside, length))
-    return ClipInputs(inputs=pieces, group=len(inside))
+        return extractor.snippets(video_LHW3, starts, protocol.snippet)
+    windows = (video_LHW3[at : at + protocol.snippet] for at in starts)
+    return np.stack([_shown_features(extractor, family, window, protocol) for window in windows])
+
+
+def _shown_features(
+    extractor: Extractor, family: str, window_THW3: NDArray[np.uint8], protocol: Protocol
+) -> NDArray[np.float32]:
+    """One feature [D] of what a container's reader shows: I3D takes all of it, the 3D ResNet the mean over pieces."""
+    shown = CONTAINERS[protocol.container](window_THW3)
+    length = len(shown) if family == "fvd" else protocol.snippet
+    starts: Sequence[int] = range(0, len(shown) - length + 1, length)
+    return extractor.snippets(shown, starts, length).mean(axis=0)
 
 
 def _starts(protocol: Protocol, video_LHW3: NDArray[np.uint8], name: str) -> list[int]:

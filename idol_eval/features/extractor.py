@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from idol_eval.features import random_weights
 from idol_eval.features import weights as weight_files
+from idol_eval.features.first_layer import SharedFirstLayer, SnippetNetwork
 from idol_eval.features.folding import fold_normalisations
 from idol_eval.features.resize import RESIZERS
 from idol_eval.features.weights import Published, Weights
@@ -95,9 +96,9 @@ class Extractor:
             "values": self.spec.values,
             "precision": self.precision,
             "device": self.device.type,
-            "weights": self.weights.label,
-            "sha256": self.weights.sha256,
-            "comparable": self.weights.comparable,
+            "batch": self.spec.batch,
+            "memory": "channels last",
+            **self.weights.describe(),
         }
 
     def frames(self, frames_LHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -105,8 +106,26 @@ class Extractor:
         return self.features(self.frame_inputs(frames_LHW3))
 
     def snippets(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> NDArray[np.float32]:
-        """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``."""
-        return self.features(self.snippet_inputs(frames_LHW3, starts, length))
+        """Features [n, D] of the snippets of ``length`` frames that begin at ``starts``, in rising order."""
+        network = self._network
+        if not (isinstance(network, SnippetNetwork) and self.shares(starts, length)):
+            return self.features(self.snippet_inputs(frames_LHW3, starts, length))
+        layer = SharedFirstLayer(network, length, self.spec.side)
+        frames = (layer.of_frame(x.to(self.device)) for x in self.frame_inputs(frames_LHW3))
+        begun = map(layer.of_snippet, _ring(frames, starts, length))
+        with torch.inference_mode():
+            return self._in_batches(begun, lambda x: network.after_first(self._stacked(x)).cpu().numpy())
+
+    def shares(self, starts: Sequence[int], length: int) -> bool:
+        """Whether snippets overlap so far that doing the first layer's work frame by frame saves any.
+
+        Never in bfloat16, where sums of rounded taps would lose digits.
+        """
+        network = self._network
+        if self.precision != "float32" or len(starts) < 2 or not isinstance(network, SnippetNetwork):
+            return False
+        outputs = SharedFirstLayer(network, length, self.spec.side).outputs
+        return starts[-1] + length - starts[0] < outputs * len(starts)
 
     def frame_inputs(self, frames_LHW3: NDArray[np.uint8]) -> Iterator[Tensor]:
         """What the network takes of each frame, [3, S, S]."""
@@ -114,23 +133,14 @@ class Extractor:
             yield from self.spec.prepare(frames_LHW3[at : at + _BLOCK])
 
     def snippet_inputs(self, frames_LHW3: NDArray[np.uint8], starts: Sequence[int], length: int) -> Iterator[Tensor]:
-        """What the network takes of each snippet, [3, T, S, S], ``starts`` in rising order.
-
-        A frame is resized once and waits in a ring while snippets need it.
-        """
-        ring: dict[int, Tensor] = {}
-        prepared = enumerate(self.frame_inputs(frames_LHW3))
-        for start in starts:
-            while not ring or max(ring) < start + length - 1:
-                index, frame = next(prepared)
-                ring[index] = frame
-            ring = {index: frame for index, frame in ring.items() if index >= start}
-            yield torch.stack([ring[index] for index in range(start, start + length)], dim=1)
+        """What the network takes of each snippet, [3, T, S, S], ``starts`` in rising order; frames are resized once."""
+        snippets = _ring(self.frame_inputs(frames_LHW3), starts, length)
+        return (torch.stack(frames, dim=1) for frames in snippets)
 
     @torch.inference_mode()
     def run(self, inputs: Sequence[Tensor]) -> NDArray[np.float32]:
         """Features [n, D] of one batch."""
-        x = torch.stack(list(inputs)).to(self.device).contiguous(memory_format=self._layout)
+        x = self._stacked(inputs)
         found = self._network(x.to(getattr(torch, self.precision))).float()
         if self._exact is not None:
             exact = self._exact(x)
@@ -140,8 +150,29 @@ class Extractor:
 
     def features(self, inputs: Iterable[Tensor]) -> NDArray[np.float32]:
         """Features [n, D] of what `frame_inputs` or `snippet_inputs` gave, in full batches but for the last."""
-        parts = [self.run(batch) for batch in _batches(inputs, self.spec.batch)]
+        return self._in_batches(inputs, self.run)
+
+    def _stacked(self, inputs: Sequence[Tensor]) -> Tensor:
+        """A batch [N, C, ...] on the device, channels last in memory."""
+        return torch.stack([x.movedim(0, -1) for x in inputs]).to(self.device).movedim(-1, 1)
+
+    def _in_batches(
+        self, inputs: Iterable[Tensor], run: Callable[[Sequence[Tensor]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        parts = [run(batch) for batch in _batches(inputs, self.spec.batch)]
         return np.concatenate(parts) if parts else np.empty((0, self.spec.dimensions), np.float32)
+
+
+def _ring(frames: Iterable[Tensor], starts: Sequence[int], length: int) -> Iterator[list[Tensor]]:
+    """The ``length`` frames from each of ``starts`` (rising) on; a frame waits while snippets need it."""
+    ring: dict[int, Tensor] = {}
+    coming = enumerate(frames)
+    for start in starts:
+        while not ring or max(ring) < start + length - 1:
+            index, frame = next(coming)
+            ring[index] = frame
+        ring = {index: frame for index, frame in ring.items() if index >= start}
+        yield [ring[index] for index in range(start, start + length)]
 
 
 def _batches(inputs: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:

@@ -4,10 +4,14 @@ Parameter names are those of ``i3d_pretrained_400.pt`` and ``rgb_imagenet.pt``, 
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from idol_eval.features.first_layer import Padding
+from idol_eval.features.pointwise import pointwise
 
 Triple = tuple[int, int, int]
 
@@ -58,15 +62,30 @@ class I3D(nn.Module):
 
     def forward(self, x_NCTHW: Tensor) -> Tensor:
         """Raises ValueError for a clip too short for the pooling."""
-        frames = x_NCTHW.shape[2]
-        for name, _ in (*((stem[0], None) for stem in _STEM), *_MIXED):
+        return self.after_first(self._begin.convolved(x_NCTHW))
+
+    @property
+    def _begin(self) -> "Unit":
+        return cast("Unit", self.get_submodule(_STEM[0][0]))
+
+    @property
+    def first(self) -> nn.Conv3d:
+        """`idol_eval.features.first_layer.SnippetNetwork`."""
+        return self._begin.conv3d
+
+    def first_padding(self, size: Sequence[int]) -> Padding:
+        """SAME."""
+        return same_padding(size, self._begin.kernel, self._begin.stride)
+
+    def after_first(self, x_NCTHW: Tensor) -> Tensor:
+        """From the first convolution's output to logits."""
+        x_NCTHW = self._begin.activated(x_NCTHW)
+        for name, _ in (*((stem[0], None) for stem in _STEM[1:]), *_MIXED):
             if name in _POOL_BEFORE:
                 x_NCTHW = max_pool_same(x_NCTHW, *_POOL_BEFORE[name])
             x_NCTHW = self.get_submodule(name)(x_NCTHW)
         if x_NCTHW.shape[2] < self.pool[0]:
-            raise ValueError(
-                f"I3D with {self.pool} pooling needs 9 frames or more, got {frames}; use the 1x7x7 variant"
-            )
+            raise ValueError(f"I3D with {self.pool} pooling needs 9 frames or more; use the 1x7x7 variant")
         pooled = F.avg_pool3d(x_NCTHW.float(), self.pool, stride=1)  # no such kernel for bf16 on a CPU
         x_NCTHW = self.logits(pooled.to(x_NCTHW.dtype))
         return x_NCTHW.mean(dim=(2, 3, 4))
@@ -84,17 +103,18 @@ class Unit(nn.Module):
         self.bn = nn.BatchNorm3d(outer, eps=0.001, momentum=0.01) if activation else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self._pointwise(x) if self.kernel == (1, 1, 1) and self.stride == (1, 1, 1) else self._convolved(x)
-        return x if self.bn is None else F.relu(self.bn(x), inplace=True)
+        return self.activated(self.convolved(x))
 
-    def _convolved(self, x: Tensor) -> Tensor:
+    def convolved(self, x: Tensor) -> Tensor:
+        """The convolution alone."""
+        if self.kernel == (1, 1, 1) and self.stride == (1, 1, 1):
+            return pointwise(x, self.conv3d)
         x, padding = padded_same(x, self.kernel, self.stride)
         return F.conv3d(x, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
 
-    def _pointwise(self, x: Tensor) -> Tensor:
-        """A 1 x 1 x 1 convolution is a matrix product, for which torch on a CPU has the faster kernel."""
-        mixed = F.linear(x.movedim(1, -1), self.conv3d.weight.flatten(1), self.conv3d.bias)
-        return mixed.movedim(-1, 1)
+    def activated(self, x: Tensor) -> Tensor:
+        """What follows it."""
+        return x if self.bn is None else F.relu(self.bn(x), inplace=True)
 
 
 class Mixed(nn.Module):
@@ -141,20 +161,20 @@ def _slid_maximum(x: Tensor, axis: int, width: int, step: int) -> Tensor:
 
 
 def _padded(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    sides = [side for total in reversed(same_padding(x, kernel, stride)) for side in (total // 2, total - total // 2)]
-    return F.pad(x, sides) if any(sides) else x
+    return same_padding(x.shape[2:], kernel, stride).apply(x)
 
 
-def same_padding(x: Tensor, kernel: Triple, stride: Triple) -> list[int]:
-    """How many elements SAME padding adds to each of the last three axes of ``x``."""
-    return [
-        max(k - (s if size % s == 0 else size % s), 0) for size, k, s in zip(x.shape[2:], kernel, stride, strict=True)
-    ]
+def same_padding(size: Sequence[int], kernel: Triple, stride: Triple) -> Padding:
+    """What SAME padding adds to an input of ``size`` (T, H, W); of an odd number of zeros the larger half behind."""
+    totals = (max(k - (s if n % s == 0 else n % s), 0) for n, k, s in zip(size, kernel, stride, strict=True))
+    time, height, width = ((total // 2, total - total // 2) for total in totals)
+    return Padding(time=time, height=height, width=width)
 
 
 def padded_same(x: Tensor, kernel: Triple, stride: Triple) -> tuple[Tensor, Triple]:
     """``x``, padded where SAME padding is uneven, and the even padding that the operation still has to add."""
-    totals = same_padding(x, kernel, stride)
-    if all(total % 2 == 0 for total in totals):
-        return x, (totals[0] // 2, totals[1] // 2, totals[2] // 2)
-    return _padded(x, kernel, stride), (0, 0, 0)
+    sides = same_padding(x.shape[2:], kernel, stride)
+    axes = (sides.time, sides.height, sides.width)
+    if all(before == after for before, after in axes):
+        return x, (axes[0][0], axes[1][0], axes[2][0])
+    return sides.apply(x), (0, 0, 0)

@@ -80,9 +80,7 @@ class Lpips:
             "values": "-1..1",
             "precision": "float32",
             "device": "cpu",
-            "weights": self.weights.label,
-            "sha256": self.weights.sha256,
-            "comparable": self.weights.comparable,
+            **self.weights.describe(),
         }
 
     @torch.inference_mode()

@@ -3,8 +3,13 @@
 The CVPR 2018 architecture (shortcut B), with the parameter names of ``resnet-50-kinetics.pth``.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from idol_eval.features.first_layer import Padding
+from idol_eval.features.pointwise import pointwise
 
 EXPANSION = 4
 
@@ -23,7 +28,21 @@ class ResNet3d50(nn.Module):
         self.fc = nn.Linear(512 * EXPANSION, classes)
 
     def forward(self, x_NCTHW: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x_NCTHW)), inplace=True)
+        return self.after_first(self.conv1(x_NCTHW))
+
+    @property
+    def first(self) -> nn.Conv3d:
+        """`idol_eval.features.first_layer.SnippetNetwork`."""
+        return self.conv1
+
+    def first_padding(self, size: Sequence[int]) -> Padding:
+        """The same for every size."""
+        del size
+        return Padding(time=(3, 3), height=(3, 3), width=(3, 3))
+
+    def after_first(self, x_NCTHW: Tensor) -> Tensor:
+        """From the first convolution's output to features."""
+        x = F.relu(self.bn1(x_NCTHW), inplace=True)
         x = F.max_pool3d(x, 3, stride=2, padding=1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean(dim=(2, 3, 4))
@@ -48,9 +67,9 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn1(pointwise(x, self.conv1)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x), inplace=True)
+        return F.relu(self.bn3(pointwise(y, self.conv3)) + self.downsample(x), inplace=True)
 
 
 def _stage(inner: int, width: int, blocks: int, stride: int) -> nn.Sequential:

@@ -31,8 +31,14 @@ class Weights:
 
     label: str
     sha256: str = ""
+    git_blob: str = ""
     comparable: bool = False
     """Whether numbers made with them may stand beside published ones: only with a known published file."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a row records."""
+        names = {"weights": self.label, "sha256": self.sha256, "git_blob": self.git_blob}
+        return names | {"comparable": self.comparable}
 
 
 def load(module: nn.Module, file: Path, known: tuple[Published, ...] = ()) -> Weights:
@@ -63,6 +69,7 @@ def identify(file: Path, known: tuple[Published, ...] = ()) -> Weights:
     return Weights(
         label=found.file if found else f"sha256:{sha256.hexdigest()[:12]}",
         sha256=sha256.hexdigest(),
+        git_blob=blob.hexdigest(),
         comparable=found is not None and found.comparable,
     )
 

@@ -1,13 +1,24 @@
 """Folders of pictures, one a clip."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_eval.readers.tracks import LOSSY_PICTURES, picture_files, read_picture, stacked, subfolders
-from idol_eval.samples import EvalClip, SampleError
+from idol_eval.readers.tracks import (
+    LOSSY_PICTURES,
+    picture_files,
+    read_grey,
+    read_mask,
+    read_rgb,
+    stacked,
+    subfolders,
+)
+from idol_eval.samples import EvalClip
+
+T = TypeVar("T", bound=np.generic)
 
 
 class PictureSet:
@@ -35,31 +46,17 @@ class PictureSet:
 
     def read(self, id: str, frames: int | None = None) -> EvalClip:
         folder = self._folders[id]
-        files = picture_files(folder)[:frames]
         return EvalClip(
             id=id,
-            video=stacked([read_picture(file, "RGB") for file in files], folder),
-            depth=_grey_track(folder / "depth", frames),
-            mask=_mask_track(folder / "mask", frames),
+            video=_track(folder, frames, read_rgb),
+            depth=_track(folder / "depth", frames, read_grey),
+            mask=_track(folder / "mask", frames, read_mask),
         )
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "picture folders", "path": str(self.path), "clips": len(self.ids), "lossy": self.lossy}
 
 
-def _grey_track(folder: Path, limit: int | None) -> NDArray[np.float32] | None:
-    files = picture_files(folder)[:limit]
-    if not files:
-        return None
-    frames = []
-    for file in files:
-        values = read_picture(file)
-        if values.ndim != 2:
-            raise SampleError(f"{file}: depth must be grey with 8 or 16 bits, this has {values.shape[-1]} channels")
-        frames.append(values.astype(np.float32) / (255 if values.dtype == np.uint8 else 65535))
-    return stacked(frames, folder)
-
-
-def _mask_track(folder: Path, limit: int | None) -> NDArray[np.uint8] | None:
-    frames = [(read_picture(file, "L") > 127).astype(np.uint8) for file in picture_files(folder)[:limit]]
+def _track(folder: Path, limit: int | None, read: Callable[[Path], NDArray[T]]) -> NDArray[T] | None:
+    frames = [read(file) for file in picture_files(folder)[:limit]]
     return stacked(frames, folder) if frames else None

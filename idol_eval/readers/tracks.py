@@ -39,13 +39,37 @@ def stacked(frames: list[NDArray], folder: Path) -> NDArray:
     return np.stack(frames)
 
 
-def read_picture(file: Path, mode: str | None = None) -> NDArray:
-    """Pixels of one picture, converted to ``mode`` where given."""
+def read_rgb(file: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of a picture of 8 bits; one whose conversion would lose something is refused."""
+    picture = _opened(file, ("RGB", "L", "P", "1", "RGBA"), "write 8-bit RGB")
+    if "transparency" in picture.info or picture.mode == "RGBA":
+        alpha = picture.convert("RGBA").getchannel("A").getextrema()
+        if alpha != (255, 255):
+            raise SampleError(f"{file}: has transparent pixels; lay it over a background and write 8-bit RGB")
+    return np.asarray(picture.convert("RGB"))
+
+
+def read_grey(file: Path) -> NDArray[np.float32]:
+    """float32 [H, W] in 0..1 of a grey picture of 8 or 16 bits."""
+    values = np.asarray(_opened(file, ("L", "I;16", "I;16B", "I"), "depth must be grey with 8 or 16 bits"))
+    return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 65535)
+
+
+def read_mask(file: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W], 1 where a grey picture is brighter than half."""
+    picture = _opened(file, ("L", "1", "RGB", "P"), "a mask must be grey with 8 bits")
+    return (np.asarray(picture.convert("L")) > 127).astype(np.uint8)
+
+
+def _opened(file: Path, modes: tuple[str, ...], fix: str) -> Image.Image:
     try:
         with Image.open(file) as picture:
-            return np.asarray(picture.convert(mode) if mode else picture)
+            picture.load()
     except OSError as error:
         raise SampleError(f"{file}: cannot be read ({error}); is it a whole picture?") from error
+    if picture.mode not in modes:
+        raise SampleError(f"{file}: its pixels are {picture.mode!r}; {fix}")
+    return picture
 
 
 def read_track(file: Path, limit: int | None) -> NDArray | None:

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
-from cli._bench_ceiling import CodecCeiling
-from cli._bench_costs import step_flops
+from cli.bench.ceiling import CodecCeiling
+from cli.bench.costs import step_flops
 from cli.main import build_app
 from idol_eval.baselines import mean_depth, save_mean_depth
 from idol_eval.geometry import centre_square, fitting

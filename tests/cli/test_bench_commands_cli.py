@@ -10,7 +10,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from cli import _bench_annotators
+from cli.bench.annotators import Annotated, DepthInference
 from cli.main import build_app
 from idol_eval.baselines import Truth
 from idol_eval.samples import DepthRule, EvalClip
@@ -137,7 +137,7 @@ class Slope:
 
 def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotators, "create_depth", lambda name: Slope())
-    infer = _bench_annotators.DepthInference("slope")
+    infer = DepthInference("slope")
     clip = EvalClip(id="a", video=np.zeros((2, 8, 200, 3), np.uint8))
     found = infer(clip, DepthRule(person=(0.0, 0.5), background=0.9))
     assert found.depth is not None
@@ -145,7 +145,7 @@ def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.Mo
     assert found.depth[0, 0, 100] == pytest.approx(0.5, abs=0.01)
     assert found.rule.scope == "frame"
     assert infer.note == "depth estimated from the frames by slope 1: a test's"
-    row = _bench_annotators.Annotated(inner=Truth(), name="truth, depth by slope", depth=infer)
+    row = Annotated(inner=Truth(), name="truth, depth by slope", depth=infer)
     assert row.answer(clip).depth is not None
     assert row.kind == "ceiling"
 
@@ -179,10 +179,15 @@ def test_lists() -> None:
     assert {"fvd", "kid", "align_edges", "pck_10", "lpips"} <= {one["key"] for one in metrics}
 
 
-def test_cost_of_a_recipe() -> None:
-    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json")
+def test_cost_of_a_recipe(tmp_path: Path) -> None:
+    files = [tmp_path / f"costs.{ending}" for ending in ("json", "md", "tex", "html")]
+    to = [part for file in files for part in ("--to", str(file))]
+    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json", *to)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     assert result["rows"][0]["flops_per_step"] > 0
     assert result["rows"][0]["seconds"] > 0
-    assert [row["row"] for row in result["paper"]] == ["LDM3D", "MM-Diffusion", "IDOL"]
+    assert json.loads(files[0].read_text()) == result
+    assert all("MM-Diffusion" in file.read_text() for file in files[1:])
+    shown = idol("table", "7", "--scores", str(files[0]), "--json")
+    assert json.loads(shown.stdout)["tables"][0]["gaps"] == ["LDM3D", "MM-Diffusion", "IDOL"]

@@ -21,7 +21,7 @@ from idol_eval.gathering import Work, gather
 from idol_eval.protocol import Protocol, ProtocolError, named, protocols
 from idol_eval.samples import SampleError
 from idol_eval.shards import EVIDENCE, FEATURES, Shard, find, merge
-from idol_eval.store import FeatureStore, content_key
+from idol_eval.store import FeatureStore, clip_key, content_key
 from idol_eval.windows import clip_features
 from idol_prep.schema import Dataset
 
@@ -132,6 +132,7 @@ def test_shards_in_any_order_equal_the_whole(
         assert merged.rows[0].values == whole.values
         assert merged.rows[0].intervals == whole.intervals
         assert merged.rows[0].counts == whole.counts
+        assert merged.rows[0].truth == whole.truth
         assert merged.protocol == ALL.protocol
 
 
@@ -142,6 +143,13 @@ def test_shards_that_do_not_belong_together(truth: Dataset, noisy: Path, cache: 
     with pytest.raises(SampleError, match="clip a is in another shard too"):
         merge([one, one], Config())
     content = json.loads((two / EVIDENCE).read_text())
+    content["versions"]["platform"] = "another kernel"
+    (two / EVIDENCE).write_text(json.dumps(content))
+    assert len(merge([one, two], Config()).rows) == 1
+    content["versions"]["torch"] = "0.1"
+    (two / EVIDENCE).write_text(json.dumps(content))
+    with pytest.raises(SampleError, match=r"versions\.torch is .* and '0\.1'"):
+        merge([one, two], Config())
     content["protocol"]["stride"] = 4
     (two / EVIDENCE).write_text(json.dumps(content))
     with pytest.raises(SampleError, match=r"shard-2-of-2: is of another benchmark .* protocol\.stride is 1 and 4"):
@@ -153,6 +161,18 @@ def test_shards_that_do_not_belong_together(truth: Dataset, noisy: Path, cache: 
         find([tmp_path / "elsewhere"])
     with pytest.raises(SampleError, match="no shards to merge"):
         joined([], [])
+
+
+def test_rows_know_what_the_truth_was(truth: Dataset) -> None:
+    """Not by its path: another pixel, or another value of depth, is another truth."""
+    clip = open_set(truth.root).read("a")
+    assert clip.video is not None
+    assert clip.depth is not None
+    assert clip_key(clip) == clip_key(replace(clip, id="other"))
+    for track in ("video", "depth"):
+        changed = getattr(clip, track).copy()
+        changed.flat[5] = 1 - changed.flat[5]
+        assert clip_key(replace(clip, **{track: changed})) != clip_key(clip)
 
 
 def test_evidence_survives_its_file(truth: Dataset, noisy: Path, cache: Path, whole: Row, tmp_path: Path) -> None:

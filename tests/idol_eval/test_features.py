@@ -18,6 +18,7 @@ from torchvision.models import inception
 from idol_eval import features
 from idol_eval.features import random_weights, resize, weights
 from idol_eval.features.extractor import Extractor, ExtractorSpec, Precision
+from idol_eval.features.first_layer import SharedFirstLayer
 from idol_eval.features.folding import fold_normalisations
 from idol_eval.features.i3d import I3D, Unit, max_pool_same
 from idol_eval.features.inception import FidInception
@@ -192,7 +193,7 @@ def test_the_two_poolings_agree_at_sixteen_frames_alone(i3d: I3D) -> None:
 
 
 def test_published_pooling_refuses_eight_frames() -> None:
-    with pytest.raises(ValueError, match="9 frames or more, got 8"):
+    with pytest.raises(ValueError, match="9 frames or more; use the 1x7x7"):
         on_meta(lambda: I3D((2, 7, 7)))(torch.empty(1, 3, 8, 224, 224, device="meta"))
 
 
@@ -274,6 +275,37 @@ def test_features_do_not_depend_on_the_batch(name: str, clip: np.ndarray) -> Non
     assert np.abs(whole[0] - whole[-1]).max() > 1e-3 * np.abs(whole).max()
     assert extractor.describe()["weights"] == "random-seed-5"
     assert not extractor.describe()["comparable"]
+
+
+@pytest.mark.parametrize("length", [8, 9, 16])
+@pytest.mark.parametrize("network", [I3D, ResNet3d50])
+def test_the_first_layer_shared_by_snippets_is_the_first_layer(network: type, length: int) -> None:
+    with torch.device("meta"):
+        own = network()
+    random_weights.fill(own, 6).double()
+    frames = torch.linspace(0, 90, 3 * (length + 2) * 30 * 31, dtype=torch.float64).reshape(length + 2, 3, 30, 31).sin()
+    with torch.inference_mode():
+        shared = SharedFirstLayer(own, length, 30)
+        taps = [shared.of_frame(frame[..., :30]) for frame in frames]
+        for start in (0, 2):
+            snippet = frames[start : start + length, ..., :30].movedim(1, 0)
+            padded = own.first_padding(snippet.shape[1:]).apply(snippet[None])
+            expected = F.conv3d(padded, own.first.weight, own.first.bias, own.first.stride)[0]
+            assert shared.outputs == expected.shape[1]
+            found = shared.of_snippet(taps[start : start + length])
+            assert_allclose(found, expected, rtol=0, atol=1e-13 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["i3d-1x7x7", "resnet3d-50"])
+def test_overlapping_snippets_have_the_features_of_each(name: str, clip: np.ndarray) -> None:
+    """Sharing work between neighbours may not make a snippet depend on them."""
+    extractor = features.load(name, seed=5)
+    long, starts = np.concatenate([clip, clip[::-1, ::-1]])[:11], range(4)
+    assert extractor.shares(starts, 8)
+    assert not extractor.shares([0, 16], 8)
+    shared = extractor.snippets(long, starts, 8)
+    alone = extractor.features(extractor.snippet_inputs(long, starts, 8))
+    assert_allclose(shared, alone, rtol=0, atol=1e-6 * np.abs(alone).max())
 
 
 @pytest.mark.parametrize("size", [112, 224, 299])

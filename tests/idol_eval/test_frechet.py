@@ -8,6 +8,7 @@ import scipy.linalg
 from numpy.testing import assert_allclose
 
 import idol_eval
+from idol_eval import root
 from idol_eval.frechet import Gaussian, frechet_between, frechet_distance
 from idol_eval.statistics import Statistics
 
@@ -144,7 +145,47 @@ def test_any_split_in_any_order_equals_the_whole(rows: int) -> None:
         assert_allclose(
             found.factor.T @ found.factor, whole.factor.T @ whole.factor, atol=1e-12 * np.sum(whole.factor**2)
         )
-        assert_allclose(frechet_between(found, other), frechet_between(whole, other), rtol=1e-9)
+        assert_allclose(frechet_between(found, other), frechet_between(whole, other), rtol=1e-12)
+
+
+def test_streamed_features_of_low_rank_are_exact() -> None:
+    """More rows than numbers, yet half of the directions are empty: squared moments would invent variance there."""
+    rng = np.random.default_rng(13)
+    x = correlated(rng, 300, 20, mean=1e3) @ rng.normal(size=(20, 40))
+    streamed = Statistics(40)
+    for part in np.array_split(x, 5):
+        streamed.update(part)
+    doubled = Statistics(40).update(2 * x)
+    expected = np.trace(np.cov(x.T)) + np.sum(x.mean(0) ** 2)
+    assert_allclose(frechet_between(streamed.gaussian(), doubled.gaussian()), expected, rtol=1e-12)
+
+
+SPECTRA = {
+    "even": np.ones(300),
+    "decaying": np.geomspace(1, 1e-3, 300),
+    "steep": np.geomspace(1, 1e-7, 300),
+    "two levels": np.r_[np.ones(20), np.full(280, 1e-5)],
+}
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_faster_root_is_exact_or_says_so(spectrum: str) -> None:
+    """At full rank, rotated: eigenvalues agree with singular values, or their doubt owns up to the difference."""
+    rng = np.random.default_rng(14)
+    turned = np.linalg.qr(rng.normal(size=(300, 300)))[0]
+    a, b = (Gaussian.of_features(rng.normal(size=(n, 300)) * SPECTRA[spectrum] @ turned) for n in (900, 1000))
+    found, exact = root.by_eigenvalues(a.factor, b.factor), root.by_singular_values(a.factor, b.factor)
+    assert not abs(found.value - exact) > 1e-13 * exact + 100 * found.doubt
+    traces = np.sum(a.factor**2) + np.sum(b.factor**2)
+    expected = np.sum((a.mean - b.mean) ** 2) + traces - 2 * exact
+    assert_allclose(frechet_between(a, b), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("scale", [1.5, 1 + 1e-4])
+def test_scaling_is_exact_the_faster_way_too(scale: float) -> None:
+    x = correlated(np.random.default_rng(15), 700, 300)
+    expected = (scale - 1) ** 2 * (np.trace(np.cov(x.T)) + np.sum(x.mean(0) ** 2))
+    assert_allclose(frechet_distance(x, scale * x), expected, rtol=1e-10)
 
 
 def test_row_by_row_equals_the_whole() -> None:

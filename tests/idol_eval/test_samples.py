@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_clips
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from idol_eval.geometry import centre_square, fitting
 from idol_eval.readers import PictureSet, PreparedSet, SampleSet, VideoSet
@@ -112,14 +113,34 @@ def test_broken_pictures(tmp_path: Path, truth: Dataset) -> None:
     with pytest.raises(SampleError, match=r"9\.png: cannot be read"):
         open_set(home).read("a")
     (home / "b" / "depth" / "8.png").write_bytes((home / "b" / "8.png").read_bytes())
-    with pytest.raises(SampleError, match="depth must be grey with 8 or 16 bits, this has 3 channels"):
+    with pytest.raises(SampleError, match="'RGB'; depth must be grey with 8 or 16 bits"):
         open_set(home).read("b")
     (home / "c" / "8.png").write_bytes((home / "c" / "mask" / "8.png").read_bytes())
     assert open_set(home).read("c").shape[0] == 3
-    from PIL import Image
-
     Image.new("RGB", (5, 5)).save(home / "c" / "8.png")
     with pytest.raises(SampleError, match="different sizes"):
+        open_set(home).read("c")
+
+
+def test_pictures_whose_conversion_would_lose_something_are_refused(tmp_path: Path, truth: Dataset) -> None:
+    home = tiny_clips.pictures(tmp_path / "set", truth)
+    whole = open_set(home).read("a")
+    frame = Image.open(home / "a" / "8.png").convert("RGB")
+    opaque, holed = frame.convert("RGBA"), frame.convert("RGBA")
+    opaque.save(home / "a" / "8.png")
+    assert_array_equal(open_set(home).read("a").video, whole.video)
+    holed.putpixel((1, 2), (9, 9, 9, 0))
+    holed.save(home / "a" / "8.png")
+    with pytest.raises(SampleError, match=r"8\.png: has transparent pixels"):
+        open_set(home).read("a")
+    deep = Image.fromarray(np.full(frame.size[::-1], 40000, np.uint16))
+    deep.save(home / "b" / "8.png")
+    with pytest.raises(SampleError, match=r"8\.png: its pixels are 'I;16'; write 8-bit RGB"):
+        open_set(home).read("b")
+    deep.save(home / "c" / "depth" / "8.png")
+    assert open_set(home).read("c").depth[0, 0, 0] == pytest.approx(40000 / 65535)  # type: ignore[index]
+    frame.convert("P").save(home / "c" / "depth" / "8.png")
+    with pytest.raises(SampleError, match="its pixels are 'P'; depth must be grey"):
         open_set(home).read("c")
 
 

@@ -1,14 +1,16 @@
 """Tables of the paper beside measured rows, what may stand side by side, LaTeX, pages and sheets."""
 
 import json
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from idol_eval import IDOL_8, tables
+from idol_eval import IDOL_8, results, tables
 from idol_eval.comparable import Result, differences, groups
+from idol_eval.complexity import Complexity
 from idol_eval.intervals import Extrapolation
 from idol_eval.latex import escaped, scores_table
 from idol_eval.pages import scores_page
@@ -33,8 +35,8 @@ def written(file: Path, rows: list[Row], content: str = "x", protocol=IDOL_8) ->
 
 
 def test_measured_cells_stand_beside_the_papers(tmp_path: Path) -> None:
-    results = tables.read_scores([written(tmp_path / "s.json", [row("idol", 230.0), row("TPS", 340.0), row("odd")])])
-    (table,) = tables.build(1, results, {"idol": [(1, "IDOL", "tiktok"), (5, "x", None)]}, "tiktok")
+    measured = results.read([written(tmp_path / "s.json", [row("idol", 230.0), row("TPS", 340.0), row("odd")])])
+    (table,) = tables.build(1, measured, {"idol": [(1, "IDOL", "tiktok"), (5, "x", None)]}, "tiktok")
     heads, lines = table.cells()
     ours = {line[0]: dict(zip(heads, line, strict=True)) for line in lines}
     column = heads.index("FVD↓ paper") + 1
@@ -50,8 +52,8 @@ def test_measured_cells_stand_beside_the_papers(tmp_path: Path) -> None:
 
 
 def test_a_name_alone_does_not_say_the_dataset(tmp_path: Path) -> None:
-    results = tables.read_scores([written(tmp_path / "s.json", [row("TPS")])])
-    (table,) = tables.build(1, results)
+    measured = results.read([written(tmp_path / "s.json", [row("TPS")])])
+    (table,) = tables.build(1, measured)
     assert len(table.gaps) == 16
     assert table.strangers
 
@@ -76,17 +78,25 @@ def test_rows_that_differ_get_tables_of_their_own(tmp_path: Path, change: dict, 
     n = change.pop("n", 50)
     one = written(tmp_path / "one.json", [row("IDOL")])
     two = written(tmp_path / "two.json", [row("TPS", n=n)], **change)
-    results = tables.read_scores([one, two])
-    assert differences(*results) == [said]
-    assert len(groups(results)) == 2
-    first, second = tables.build(1, results, dataset="tiktok")
+    measured = results.read([one, two])
+    assert differences(*measured) == [said]
+    assert len(groups(measured)) == 2
+    first, second = tables.build(1, measured, dataset="tiktok")
     assert [line.measured is not None for line in first.lines].count(True) == 1
     assert first.incomparable == (f"TPS ({two})",)
     assert second.incomparable == (f"IDOL ({one})",)
 
 
+def test_another_truth_or_a_lossy_codec_is_no_neighbour(tmp_path: Path) -> None:
+    """Folders are told apart by what was read from them, whatever they are called."""
+    rows = [row("a", truth="ab"), row("b", truth="cd"), row("c", truth="ab", lossy=True)]
+    one, two, three = results.read([written(tmp_path / f"{own.name}.json", [own]) for own in rows])
+    assert differences(one, two) == ["reference: 'ab' and 'cd'"]
+    assert differences(one, three) == ["lossy: False and True"]
+
+
 def test_weights_and_versions_count_too(tmp_path: Path) -> None:
-    (one,) = tables.read_scores([written(tmp_path / "one.json", [row("IDOL")])])
+    (one,) = results.read([written(tmp_path / "one.json", [row("IDOL")])])
     other = Result(
         name="x", origin="o", row=one.row, reference=one.reference, versions=dict(one.versions) | {"torch": "1"}
     )
@@ -99,10 +109,46 @@ def test_weights_and_versions_count_too(tmp_path: Path) -> None:
     assert differences(one, one) == []
 
 
+COST = Complexity(parameters={"unet": 1_400_000_000, "codec": 10_000_000}, flops_per_step=5_000_000_000_000, steps=1)
+
+
+def test_costs_fill_table_seven(tmp_path: Path) -> None:
+    """Of counting alone: parameters and FLOPs. A step's seconds are not the seconds of a run."""
+    (tmp_path / "costs.json").write_text(json.dumps(results.costs_json({"idol": replace(COST, seconds=3.0)})))
+    (table,) = tables.build(7, results.read([tmp_path / "costs.json"]), {"idol": [(7, "IDOL", None)]})
+    line = next(line for line in table.cells()[1] if line[0] == "IDOL")
+    assert (line[2], line[4], line[6], line[8]) == ("1.41", "5.00", "-", "-")
+    assert "attention counted" in line[-1]
+    assert table.gaps == ["LDM3D", "MM-Diffusion"]
+
+
+def test_a_checkpoints_costs_stand_with_its_scores(tmp_path: Path) -> None:
+    scores = to_json([row("idol")], IDOL_8, {"content": "x"})
+    for name, device in (("cpu", "cpu"), ("gpu", "cuda")):
+        cost = asdict(replace(COST, steps=20, seconds=12.0, peak_memory_mb=900.0, device=device))
+        (tmp_path / f"{name}.json").write_text(json.dumps(scores | {"complexity": cost}))
+    (tmp_path / "costs.json").write_text(json.dumps(results.costs_json({"idol": COST})))
+    one, two, counted = results.read([tmp_path / f"{name}.json" for name in ("cpu", "gpu", "costs")])
+    assert (one.values["seconds"], one.values["memory_MB"], one.values["params_B"]) == (12.0, 900.0, 1.41)
+    assert differences(one, two) == ["cost.device: 'cpu' and 'cuda'"]
+    places: tables.Places = {"idol": [(4, "shared U-Net", "tiktok"), (1, "IDOL", "tiktok")]}
+    (with_scores,) = tables.build(4, [one], places)
+    assert with_scores.gaps == ["separate U-Nets, tiktok", "shared U-Net + cross-modal attention, tiktok"]
+    (alone,) = tables.build(1, [counted], places, "tiktok")
+    assert "IDOL, tiktok" in alone.gaps
+
+
+def test_a_row_joins_a_table_only_if_it_fits_every_row_there(tmp_path: Path) -> None:
+    """Costs alone fit to any scores, which does not make the scores fit to each other."""
+    (tmp_path / "costs.json").write_text(json.dumps(results.costs_json({"idol": COST})))
+    files = [written(tmp_path / f"{n}.json", [row(f"r{n}", n=n)]) for n in (50, 51)]
+    assert [len(group) for group in groups(results.read([tmp_path / "costs.json", *files]))] == [2, 1]
+
+
 def test_other_files_are_no_scores(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"format": "idol-sample"}')
     with pytest.raises(SampleError, match="holds no scores of `idol bench`"):
-        tables.read_scores([tmp_path / "s.json"])
+        results.read([tmp_path / "s.json"])
 
 
 def test_latex_marks_the_best_and_escapes() -> None:

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli import _bench_commands, _defaults
+from cli import _defaults
 from cli._output import Output
+from cli.bench import commands
 
 _HELP = """Generate on held-out clips and score, or score any two folders: [bold]--samples A --reference B[/bold]."""
 
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add ``idol bench`` and the commands below it."""
     bench = typer.Typer(help=_HELP, invoke_without_command=True, rich_markup_mode="rich")
     bench.callback()(_bench)
-    _bench_commands.register(bench)
+    commands.register(bench)
     app.add_typer(bench, name="bench")
 
 
@@ -93,10 +94,11 @@ def _bench(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    from cli import _bench_run as run
-    from cli._bench_config import Asked
-    from cli._bench_deliver import Report, check_ending
-    from cli._bench_sheet import SheetWish
+    from cli.bench import run
+    from cli.bench.config import Asked
+    from cli.bench.deliver import Report
+    from cli.bench.documents import check_ending
+    from cli.bench.sheet import SheetWish
 
     out = Output.of(json=as_json)
     files = [*(to or []), *([markdown] if markdown else [])]
@@ -136,7 +138,7 @@ def _bench(
             given
             | {"--background": kind, "--complexity": complexity or None, "--repeat": repeat if repeat > 1 else None}
         )
-        run.folders(
+        run.score_folders(
             out, task, run.Folders(samples=samples or [], names=row or [], reference=reference, lossless=lossless)
         )
         return
@@ -149,4 +151,4 @@ def _bench(
         seeds=[(seed or 0) + number for number in range(repeat)],
         complexity=complexity is not False,
     )
-    run.checkpoint(out, task, generation)
+    run.score_checkpoint(out, task, generation)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cli._output import Output
+from cli.bench.documents import check_ending, write_text
 from idol_eval import paper_values
 from idol_eval import report as writing
 from idol_eval.complexity import Complexity
@@ -85,22 +86,6 @@ class _Pages:
         from idol_eval.pages import scores_page
 
         return scores_page(found.rows, found.protocol, self._paper, found.panels)
-
-
-def check_ending(file: Path) -> str:
-    """The file's ending in small letters. Raises ValueError for one that nothing is written for."""
-    ending = file.suffix.lower()
-    if ending not in (".json", ".md", ".tex", ".html"):
-        raise ValueError(f"{file}: name a file that ends in .md, .tex, .html or .json")
-    return ending
-
-
-def write_text(file: Path, content: str) -> None:
-    """The file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    hidden = file.with_name(f".{file.name}.part")
-    hidden.write_text(content, encoding="utf-8")
-    hidden.replace(file)
 
 
 def _paper_rows(table: int | None) -> list[Row]:

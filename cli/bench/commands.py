@@ -1,7 +1,7 @@
 """Below ``idol bench``: table, merge, cost, protocols, metrics, convert-i3d."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,15 +24,15 @@ def register(bench: typer.Typer) -> None:
 def _table(
     number: Annotated[int, typer.Argument(min=1, max=8, help="1 to 8.")],
     scores: Annotated[
-        list[Path] | None, typer.Option(help="A scores.json; repeat it [default: all under out/bench].")
+        list[Path] | None, typer.Option(help="A scores.json or costs.json; repeat it [default: all under out/bench].")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="tiktok or ntu120 [default: both].")] = None,
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from cli import _bench_table
+    from cli.bench import table
 
-    _bench_table.show(Output.of(json=as_json), number, scores, dataset, to or [])
+    table.show(Output.of(json=as_json), number, scores, dataset, to or [])
 
 
 def _merge(
@@ -47,7 +47,8 @@ def _merge(
     as_json: JsonOption = False,
 ) -> None:
     out = Output.of(json=as_json)
-    from cli._bench_deliver import Findings, Report, check_ending, deliver
+    from cli.bench.deliver import Findings, Report, deliver
+    from cli.bench.documents import check_ending
     from idol_eval import shards
     from idol_eval.config import BenchConfig
 
@@ -71,13 +72,14 @@ def _cost(
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: each recipe's].")] = None,
     timed: Annotated[bool, typer.Option("--time", help="Also run one denoising step: seconds and memory.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Timed steps after two that warm up.")] = 5,
-    device: Annotated[str, typer.Option(help="cpu or cuda, for --time.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where --time runs.")] = "cpu",
+    to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from cli import _bench_costs
+    from cli.bench import config, costs
 
-    how = _bench_costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=device)
-    _bench_costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how)
+    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=config.device(device))
+    costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how, to or [])
 
 
 def _protocols(as_json: JsonOption = False) -> None:

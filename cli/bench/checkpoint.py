@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli import _bench_baselines, _bench_scoring, _checkpoint, _defaults
-from cli._bench_annotators import Annotated, DepthInference, with_poses
-from cli._bench_ceiling import CodecCeiling
+from cli import _checkpoint, _defaults
 from cli._output import Output
+from cli.bench import baselines, scoring
+from cli.bench.annotators import Annotated, DepthInference, with_poses
+from cli.bench.ceiling import CodecCeiling
 from idol_eval.baselines import Candidate, Truth
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet, SampleSet
@@ -66,7 +67,7 @@ def run(
     folder: _defaults.Chosen,
     how: tuple[Settings, Choice],
     config: BenchConfig,
-    place: _bench_scoring.Place = _bench_scoring.Place(),  # noqa: B008 - immutable
+    place: scoring.Place = scoring.Place(),  # noqa: B008 - immutable
 ) -> Result:
     """Generate what is not there yet, and score. Without rows where this was a shard."""
     settings, choice = how
@@ -84,12 +85,10 @@ def run(
     rows = [*rows, *_with_inferred_depth(rows, choice.infer_depth, reference.rule), CodecCeiling(pipe=pipe)]
     if choice.baselines:
         rows.append(Truth())
-        against = _bench_baselines.Against(
-            reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path
-        )
-        rows += _bench_baselines.rows(out, against, choice.train_data)
+        against = baselines.Against(reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path)
+        rows += baselines.rows(out, against, choice.train_data)
     rows = with_poses(rows, choice.pose)
-    scored = _bench_scoring.score(out, _bench_scoring.Job(candidates=rows, reference=reference, ids=ids), config, place)
+    scored = scoring.score(out, scoring.Job(candidates=rows, reference=reference, ids=ids), config, place)
     if choice.repeats and scored:
         scored = [repeated(pipe.recipe.name, scored[: 1 + len(choice.repeats)]), *scored]
     record = {"samples": described, "generation": job.record | {"seeds": [settings.seed, *choice.repeats]}}

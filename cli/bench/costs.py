@@ -1,13 +1,15 @@
 """What checkpoints and recipes cost (Tab. 7): parameters, FLOPs of a step, seconds and memory of a run."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cli._output import Output
+from cli.bench.documents import Block, Document, check_ending
 from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters, measure
 
 if TYPE_CHECKING:
@@ -52,47 +54,58 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
     )
 
 
-def table(out: Output, names: Sequence[str], how: How) -> None:
+def table(out: Output, names: Sequence[str], how: How, files: Sequence[Path]) -> None:
     """One line a recipe, ratios to the first, the paper's Table 7 in a table of its own."""
-    from idol_eval import paper_values
-    from idol_eval import report as writing
+    from idol_eval import results
     from idol_model import recipes
 
+    for file in files:
+        check_ending(file)
     chosen = [recipes.get(name) for name in names]
+    found: dict[str, Complexity] = {}
     with out.progress(len(chosen), "counting") as bar:
-        found = []
         for recipe in chosen:
-            found.append(_cost(recipe, how))
+            found[recipe.name] = _cost(recipe, how)
             bar.advance(note=recipe.name)
-    first = found[0]
-    lines = [
-        [
-            recipe.name,
-            f"{sum(cost.parameters.values()) / 1e9:.3f}",
-            f"{(cost.flops_per_step or 0) / 1e12:.3f}",
-            f"{(cost.flops_per_step or 0) / (first.flops_per_step or 1):.2f}",
-            _spread(cost),
-            "" if cost.seconds is None or not first.seconds else f"{cost.seconds / first.seconds:.2f}",
-            "" if cost.peak_memory_mb is None else f"{cost.peak_memory_mb:.0f}",
-        ]
-        for recipe, cost in zip(chosen, found, strict=True)
+    Document(
+        title=f"Cost of {how.frames} frames", blocks=[_ours(found, how), _papers()], data=results.costs_json(found)
+    ).show(out, files)
+
+
+def _ours(found: dict[str, Complexity], how: How) -> Block:
+    first = next(iter(found.values()))
+    heads = ["recipe", "parameters (B)", "FLOPs of a step (T)", "ratio", "seconds of a step", "ratio", "peak MB"]
+    said = [
+        f"{name}: {', '.join(f'{part} {count / 1e6:.2f} M' for part, count in cost.parameters.items())}; {cost.rule}"
+        for name, cost in found.items()
     ]
-    heads = ["recipe", "parameters (B)", "FLOPs of a step (T)", f"/ {names[0]}", "seconds of a step", "/", "peak MB"]
-    out.table(f"Cost of {how.frames} frames", heads, lines)
-    for recipe, cost in zip(chosen, found, strict=True):
-        parts = ", ".join(f"{part} {count / 1e6:.2f} M" for part, count in cost.parameters.items())
-        out.line(f"{recipe.name}: {parts}; {cost.rule}")
-    if not how.timed:
-        out.line("Counted without storage; --time also runs a step of each on this machine with random weights.")
-    out.table("The paper's Table 7: one V100, FLOPs by a rule of its own", *writing.cells(_paper()))
-    rows = [{"recipe": recipe.name, **asdict(cost)} for recipe, cost in zip(chosen, found, strict=True)]
-    out.result({"rows": rows, "paper": [dict(row.values) | {"row": row.name} for row in paper_values.select(7)]})
+    untimed = "Counted without storage; --time also runs a step of each on this machine with random weights."
+    return Block(
+        title=f"Cost of {how.frames} frames, ratios to the first row",
+        cells=(heads, [_line(name, cost, first) for name, cost in found.items()]),
+        remarks=said if how.timed else [*said, untimed],
+    )
 
 
-def _paper() -> list[Any]:
+def _line(name: str, cost: Complexity, first: Complexity) -> list[str]:
+    flops, least = cost.flops_per_step or 0, first.flops_per_step or 1
+    return [
+        name,
+        f"{sum(cost.parameters.values()) / 1e9:.3f}",
+        f"{flops / 1e12:.3f}",
+        f"{flops / least:.2f}",
+        _spread(cost),
+        "" if cost.seconds is None or not first.seconds else f"{cost.seconds / first.seconds:.2f}",
+        "" if cost.peak_memory_mb is None else f"{cost.peak_memory_mb:.0f}",
+    ]
+
+
+def _papers() -> Block:
     from idol_eval import paper_values
+    from idol_eval import report as writing
 
-    return paper_values.as_rows(paper_values.select(7))
+    rows = paper_values.as_rows(paper_values.select(7))
+    return Block(title="The paper's Table 7: one V100, FLOPs by a rule of its own", cells=writing.cells(rows))
 
 
 def _spread(cost: Complexity) -> str:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli import _bench_folders, _bench_sheet, _defaults
-from cli._bench_deliver import Findings, Report, deliver
-from cli._bench_scoring import Place
+from cli import _defaults
 from cli._output import Output
+from cli.bench import folders, sheet
+from cli.bench.deliver import Findings, Report, deliver
+from cli.bench.scoring import Place
 from idol_eval.bench import BenchConfig
 from idol_eval.shards import Shard
 
 if TYPE_CHECKING:
-    from cli._bench_sheet import SheetWish
+    from cli.bench.sheet import SheetWish
     from idol_eval.baselines import Candidate
     from idol_eval.protocol import Protocol
     from idol_eval.row import Row
@@ -57,16 +58,16 @@ class Generation:
     complexity: bool
 
 
-def folders(out: Output, task: Task, given: Folders) -> None:
+def score_folders(out: Output, task: Task, given: Folders) -> None:
     """``--samples A --reference B``."""
-    choice = _bench_folders.Choice(
+    choice = folders.Choice(
         samples=given.samples,
         names=given.names,
         reference=given.reference,
         lossless=given.lossless,
         **task.choice,
     )
-    found = _bench_folders.run(out, choice, task.config, task.place(task.report.folder))
+    found = folders.run(out, choice, task.config, task.place(task.report.folder))
     if not found.rows:
         _say_shard(out, task, task.report.folder)
         return
@@ -80,27 +81,26 @@ def folders(out: Output, task: Task, given: Folders) -> None:
     deliver(out, findings, task.report)
 
 
-def checkpoint(out: Output, task: Task, given: Generation) -> None:
+def score_checkpoint(out: Output, task: Task, given: Generation) -> None:
     """A checkpoint on prepared clips."""
-    from cli import _bench_checkpoint as bench
-    from cli import _bench_costs
+    from cli.bench import checkpoint, costs
 
     folder = _defaults.bench_folder(given.checkpoint.path, task.report.folder)
     task = replace(task, report=replace(task.report, folder=folder.path))
-    settings = bench.Settings(seed=given.seeds[0], **given.settings)
-    choice = bench.Choice(data=given.data, repeats=given.seeds[1:], **task.choice)
-    result = bench.run(out, given.checkpoint, folder, (settings, choice), task.config, task.place(folder.path))
+    settings = checkpoint.Settings(seed=given.seeds[0], **given.settings)
+    choice = checkpoint.Choice(data=given.data, repeats=given.seeds[1:], **task.choice)
+    result = checkpoint.run(out, given.checkpoint, folder, (settings, choice), task.config, task.place(folder.path))
     if not result.rows:
         _say_shard(out, task, folder.path)
         return
     made = result.record["generation"]
-    costs = _bench_costs.costs(out, result.pipe, made, task.config.device) if given.complexity else None
+    cost = costs.costs(out, result.pipe, made, task.config.device) if given.complexity else None
     findings = Findings(
         rows=result.rows,
         protocol=result.config.protocol,
         reference=result.reference.describe(),
         record=result.record,
-        costs=costs,
+        costs=cost,
         panels=_pictures(out, task, result.rows, result.candidates, (result.reference, result.config.protocol)),
     )
     deliver(out, findings, task.report)
@@ -119,14 +119,14 @@ def _pictures(
     if task.sheet is None and not task.report.has_page:
         return ()
     try:
-        sheet = _bench_sheet.draw(rows, candidates, about, "auto" if task.sheet is None else task.sheet.by)
+        drawn = sheet.draw(rows, candidates, about, "auto" if task.sheet is None else task.sheet.by)
     except SampleError:
         if task.sheet is not None:
             raise
         return ()  # nothing was measured clip by clip, and nobody asked for a sheet
     if task.sheet is not None:
-        _bench_sheet.write(out, task.sheet, sheet)
-    return sheet.panels
+        sheet.write(out, task.sheet, drawn)
+    return drawn.panels
 
 
 def refuse_with_samples(given: dict[str, Any]) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from cli import _bench_baselines, _bench_scoring, _defaults
-from cli._bench_annotators import Annotated, DepthInference, with_poses
+from cli import _defaults
 from cli._output import Output
+from cli.bench import baselines, scoring
+from cli.bench.annotators import Annotated, DepthInference, with_poses
 from idol_eval import samples as folders
 from idol_eval.baselines import Candidate, Truth
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
@@ -42,7 +43,7 @@ class Result:
     record: dict[str, Any]
 
 
-def run(out: Output, choice: Choice, config: BenchConfig, place: _bench_scoring.Place) -> Result:
+def run(out: Output, choice: Choice, config: BenchConfig, place: scoring.Place) -> Result:
     """Open, pair, score."""
     if choice.reference is None:
         raise ValueError("--reference: missing; give both --samples A and --reference B")
@@ -57,10 +58,10 @@ def run(out: Output, choice: Choice, config: BenchConfig, place: _bench_scoring.
     ]
     rows = _with_inferred_depth(rows, choice, true)
     if choice.baselines:
-        against = _bench_baselines.Against(reference=true, ids=ids, protocol=config.protocol)
-        rows += [Truth(), *_bench_baselines.rows(out, against, choice.train_data)]
+        against = baselines.Against(reference=true, ids=ids, protocol=config.protocol)
+        rows += [Truth(), *baselines.rows(out, against, choice.train_data)]
     rows = with_poses(rows, choice.pose)
-    scored = _bench_scoring.score(out, _bench_scoring.Job(candidates=rows, reference=true, ids=ids), config, place)
+    scored = scoring.score(out, scoring.Job(candidates=rows, reference=true, ids=ids), config, place)
     return Result(rows=scored, reference=true, candidates=rows, record=_record(sets, pairings))
 
 
