@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from idol_model import latents, recipes
+from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.feed.clips import TrainingClips
 from idol_model.feed.faults import FaultLog
@@ -188,7 +189,7 @@ def _consumed(recipe: Recipe) -> dict[str, float]:
 
 
 def _step(objective: JointDenoising, model: IdolModel, batch: LatentBatch) -> None:
-    objective(model, batch, torch.Generator().manual_seed(0)).total.backward()
+    objective(model, batch, Chance.of((0,), range(len(batch.ids)))).total.backward()
     model.zero_grad(set_to_none=True)
 
 

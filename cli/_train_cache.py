@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from cli import _defaults
-from cli._bench_config import device as found_device
 from cli._output import Output
 from cli._train_data import named_parts
+from cli.bench.config import device as found_device
 
 
 def cache(

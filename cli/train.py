@@ -1,7 +1,6 @@
 """``idol train``: a recipe and prepared data become a model."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -68,8 +67,8 @@ def _train(
         int, typer.Option(min=0, help="Every N steps, pictures and depth error of held-out clips; 0: none.")
     ] = 0,
     watch: Annotated[
-        list[Literal["tensorboard", "wandb", "none"]] | None,
-        typer.Option(help="Who else is told of losses and previews; repeat it. Without: tensorboard."),
+        list[str] | None,
+        typer.Option(help="Who else is told of losses: tensorboard (default), wandb, none; repeat it."),
     ] = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: minutes, then faster steps.")
@@ -104,7 +103,7 @@ def _train(
     journey.go(out, how | more)
 
 
-def _watchers(named: Sequence[str] | None) -> tuple[str, ...]:
+def _watchers(named: list[str] | None) -> tuple[str, ...]:
     return tuple(name for name in named or ["tensorboard"] if name != "none")
 
 

@@ -104,8 +104,10 @@ _WATCHERS: dict[WatcherKind, type[TensorBoard] | type[WandB]] = {"tensorboard": 
 
 
 def check_present(kinds: Sequence[WatcherKind]) -> None:
-    """Raises ValueError for a watcher whose package is not installed."""
+    """Raises ValueError for a watcher that is unknown or whose package is not installed."""
     for kind in kinds:
+        if kind not in _WATCHERS:
+            raise ValueError(f"watcher {kind!r}: unknown; choose from {', '.join(_WATCHERS)}, none")
         if find_spec(kind) is None:
             raise ValueError(f"watcher {kind}: its package is not installed; pip install {kind}, or leave it out")
 
