@@ -62,13 +62,15 @@ def plan(recipe: Recipe) -> Iterator[StageMemory]:
         yield _planned(recipe, stage, _diffusion_step)
 
 
+def held_by(recipe: Recipe, stage: Stage) -> int:
+    """Bytes of `StageMemory.activations`, counted on a step that is really made, on the CPU."""
+    return _measured(recipe, stage, _diffusion_step)[1]
+
+
 def _planned(recipe: Recipe, stage: Stage, make: Any) -> StageMemory:
     with FakeTensorMode(allow_non_fake_inputs=True):
-        model = IdolModel.from_recipe(recipe)
-        samples = min(recipe.memory.micro_batch or stage.batch_size, stage.batch_size)
-        module, batch = make(model, recipe, stage, samples)
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        activations = _activations(module, batch, Chance.of((0,), range(samples)), recipe)
+        model, activations = _measured(recipe, stage, make)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     numbers = sum(parameter.numel() for parameter in trained)
     return StageMemory(
         stage=stage.name,
@@ -78,6 +80,13 @@ def _planned(recipe: Recipe, stage: Stage, make: Any) -> StageMemory:
         running_mean=_WORD * numbers if stage.ema else 0,
         activations=activations,
     )
+
+
+def _measured(recipe: Recipe, stage: Stage, make: Any) -> tuple[IdolModel, int]:
+    model = IdolModel.from_recipe(recipe)
+    samples = min(recipe.memory.micro_batch or stage.batch_size, stage.batch_size)
+    module, batch = make(model, recipe, stage, samples)
+    return model, _activations(module, batch, Chance.of((0,), range(samples)), recipe)
 
 
 def _activations(module: nn.Module, batch: Any, chance: Chance, recipe: Recipe) -> int:

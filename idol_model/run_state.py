@@ -138,7 +138,10 @@ class RunFolder:
     def _check(self, recipe: Recipe, data: Data) -> None:
         change = first_difference(self.recipe().to_dict(), recipe.to_dict())
         if change:
-            raise RunMismatch(f"{self.path} holds a run of another recipe ({change}); choose another folder with -o")
+            raise RunMismatch(
+                f"{self.path} holds a run of another recipe ({change}); choose another folder with -o, and "
+                "--fork to begin it from this run"
+            )
         before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
         before = [before] if isinstance(before, dict) else before  # runs from before there could be several
         if [_identity(source) for source in before] != [_identity(source) for source in data]:

@@ -13,7 +13,8 @@ from idol_model import checkpoint, engines
 from idol_model.division import Division
 from idol_model.recipe import MemoryConfig, Recipe, Stage
 
-STEPS = 10
+STEPS = 5
+"""Of each of two stages."""
 
 
 def plain_sgd(**memory) -> Recipe:
@@ -25,7 +26,7 @@ def plain_sgd(**memory) -> Recipe:
         )
         for stage in recipe.stages
     )
-    return dataclasses.replace(recipe, stages=own, optimizer="sgd", memory=MemoryConfig(**memory), save_every=5)
+    return dataclasses.replace(recipe, stages=own, optimizer="sgd", memory=MemoryConfig(**memory), save_every=3)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -74,9 +75,10 @@ def test_blocks_computed_again_give_the_same_weights(whole: Path, tmp_path: Path
     assert distance(weights(tmp_path), weights(whole)) < 1e-6
 
 
+@pytest.mark.slow
 def test_what_one_engine_saved_another_continues(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp", stop_after=7)
+    first = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp", stop_after=4)
     assert first.returncode == 0, first.stderr
     with pytest.raises(Stop):
         run(plain_sgd(), folder, stop_at=("video", 3))
