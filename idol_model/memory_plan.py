@@ -21,7 +21,7 @@ from idol_model.objective import JointDenoising
 from idol_model.optimizers import OPTIMIZERS
 from idol_model.phases import DiffusionStep
 from idol_model.recipe import Recipe, Stage
-from idol_model.types import ClipBatch, LatentBatch
+from idol_model.types import CachedBatch, ClipBatch
 from idol_model.unet.blocks import recompute
 
 _PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -141,14 +141,14 @@ def _pictures(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> Cl
     )
 
 
-def _latents(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> LatentBatch:
+def _latents(model: IdolModel, recipe: Recipe, samples: int, frames: int) -> CachedBatch:
     pictures = _pictures(model, recipe, samples, frames)
     latent = recipe.data.size // model.codec.factor
     shape = (model.codec.latent_channels, latent, latent)
-    return LatentBatch(
+    return CachedBatch(
         ids=pictures.ids,
         z_SBLCHW=torch.rand(model.streams, samples, frames, *shape),
         background_BCHW=torch.rand(samples, *shape),
-        pose_BLCHW=pictures.pose_BLCHW,
+        poses_BLHW3=torch.zeros(samples, frames, recipe.data.size, recipe.data.size, 3, dtype=torch.uint8),
         foreground=model.foreground.read(pictures.foreground_BCHW),
     )

@@ -55,12 +55,18 @@ def check_present(kind: OptimizerKind) -> None:
 
 
 def state_tensors(named: Named, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state by parameter name: ``<name>/exp_avg`` and so on; whole numbers become int64 scalars."""
-    return {
-        f"{name}/{key}": value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.int64)
-        for name, parameter in named
-        for key, value in optimizer.state.get(parameter, {}).items()
-    }
+    """The optimiser's state by parameter name: ``<name>/exp_avg`` and so on; whole numbers become int64 scalars.
+
+    Tables that several parameters share are given to each, since a file holds no tensor twice.
+    """
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, parameter in named:
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.int64)
+            state[f"{name}/{key}"] = tensor.clone() if id(tensor) in seen else tensor
+            seen.add(id(tensor))
+    return state
 
 
 def load_state(named: Named, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], move: Move) -> None:

@@ -17,7 +17,7 @@ from idol_model.feed.feed import Batches
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
-from idol_model.types import ClipBatch, LatentBatch
+from idol_model.types import CachedBatch, ClipBatch
 from idol_model.unet.blocks import blocks
 
 
@@ -83,7 +83,7 @@ class DiffusionPhase:
         """Those that the stage trains."""
         return [(name, parameter) for name, parameter in self._model.named_parameters() if name in self._trained]
 
-    def batch(self, step: int, places: range) -> ClipBatch | LatentBatch:
+    def batch(self, step: int, places: range) -> ClipBatch | CachedBatch:
         """The windows of a step at these places."""
         return self._source.batch(self.plan.step(step)[places.start : places.stop])
 
@@ -99,9 +99,9 @@ class DiffusionStep(nn.Module):
         self.model = model
         self._objective = objective
 
-    def forward(self, batch: ClipBatch | LatentBatch, chance: Chance) -> Losses:
+    def forward(self, batch: ClipBatch | CachedBatch, chance: Chance) -> Losses:
         """The losses of one batch, encoding it first where it still is pictures."""
-        latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch
+        latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch.latents()
         return self._objective(self.model, latents, chance)
 
 

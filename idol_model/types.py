@@ -6,6 +6,7 @@ D features, K heads, T condition tokens, N = S*B*L.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 VIDEO, DEPTH = 0, 1
@@ -56,3 +57,19 @@ class LatentBatch:
     background_BCHW: Tensor
     pose_BLCHW: Tensor
     foreground: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CachedBatch:
+    """A `LatentBatch` as caches keep it: poses_BLHW3 are uint8, a quarter of what has to be copied and sent."""
+
+    ids: tuple[str, ...]
+    z_SBLCHW: Tensor
+    background_BCHW: Tensor
+    poses_BLHW3: Tensor
+    foreground: Tensor
+
+    def latents(self) -> LatentBatch:
+        """The batch with its poses in [0, 1], on the device where it is."""
+        pose_BLCHW = self.poses_BLHW3.movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format) / 255
+        return LatentBatch(self.ids, self.z_SBLCHW, self.background_BCHW, pose_BLCHW, self.foreground)

@@ -20,7 +20,7 @@ from idol_model.foreground import Foreground
 from idol_model.inputs import ClipInputs
 from idol_model.latents import LatentSample
 from idol_model.recipe import DataConfig, Recipe, Stage
-from idol_model.types import ClipBatch, LatentBatch
+from idol_model.types import CachedBatch, ClipBatch
 from idol_model.windows import Drawing, Window, WindowPlan
 from idol_prep.schema import DataError
 
@@ -101,20 +101,20 @@ class PictureCollate:
 
 
 class LatentCollate:
-    """Latents to a `LatentBatch`; a foreground that is left out is that of an empty picture."""
+    """Latents to a `CachedBatch`; a foreground that is left out is that of an empty picture."""
 
     def __init__(self, encoder: Foreground) -> None:
         self._nothing = nothing_read(encoder)
 
-    def __call__(self, samples: Sequence[LatentSample], left_out: Sequence[bool]) -> LatentBatch:
+    def __call__(self, samples: Sequence[LatentSample], left_out: Sequence[bool]) -> CachedBatch:
         read = [
             self._nothing if out else torch.from_numpy(s.foreground) for s, out in zip(samples, left_out, strict=True)
         ]
-        return LatentBatch(
+        return CachedBatch(
             ids=tuple(sample.id for sample in samples),
             z_SBLCHW=torch.from_numpy(np.stack([sample.z_SLCHW for sample in samples], axis=1)),
             background_BCHW=torch.from_numpy(np.stack([sample.background_CHW for sample in samples])),
-            pose_BLCHW=pictures.unsigned(np.stack([sample.poses_LHW3 for sample in samples])),
+            poses_BLHW3=torch.from_numpy(np.stack([sample.poses_LHW3 for sample in samples])),
             foreground=torch.stack(read),
         )
 

@@ -9,7 +9,7 @@ import torch
 from several_processes import train_in_processes
 from tiny_training import Stop, dancers, run, tiny
 
-from idol_model import checkpoint, engines
+from idol_model import checkpoint, engines, optimizers
 from idol_model.division import Division
 from idol_model.recipe import MemoryConfig, Recipe, Stage
 
@@ -99,3 +99,25 @@ def test_a_step_is_divided_without_rest() -> None:
 def test_one_process_shares_with_nobody() -> None:
     with pytest.raises(ValueError, match="engine fsdp: shares weights among processes, and there is one"):
         engines.start("fsdp", Recipe(name="r", summary="s", stages=(Stage(name="image", steps=1),)), "cpu")
+
+
+def test_moments_of_eight_bits_are_saved_and_continued(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    recipe = tiny(codec_stage=None, optimizer="adamw_8bit")
+    with pytest.raises(Stop):
+        run(recipe, tmp_path / "cut", stop_at=("video", 3))
+    saved = checkpoint.newest(tmp_path / "cut" / "checkpoints")
+    assert saved is not None
+    state = saved.tensors("optimizer")
+    assert any(value.dtype == torch.uint8 for value in state.values())
+    assert all(value == 2 for name, value in state.items() if name.endswith("/step"))
+    run(recipe, tmp_path / "cut")
+    run(recipe, tmp_path / "whole")
+    ours, theirs = weights(tmp_path / "cut"), weights(tmp_path / "whole")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_optimiser_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimizers, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="optimizer=adamw_8bit: needs bitsandbytes; pip install bitsandbytes, or set"):
+        optimizers.check_present("adamw_8bit")
