@@ -55,7 +55,8 @@ def started(recipe: Path, folder: Path) -> subprocess.Popen[str]:
     here = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     child = subprocess.Popen(command, env=here, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
+    with child.stdout as said:
+        assert said.readline() == "ready\n"
     return child
 
 
