@@ -170,6 +170,11 @@ ENTRIES: dict[tuple[Kind, str], Entry] = {
         make=lambda module, given: module.make(given),
         weights=("grounding-dino", "sam"),
     ),
+    ("mask", "grounded_sam2"): Entry(
+        module="idol_prep.annotators.grounded_sam2",
+        make=lambda module, given: module.make(given),
+        weights=("grounding-dino", "sam2"),
+    ),
     ("mask", "grounded_sam_original"): Entry(
         module="idol_prep.annotators.grounded_sam_original",
         make=lambda module, given: module.make(given),

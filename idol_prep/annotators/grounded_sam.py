@@ -55,11 +55,20 @@ class GroundedSam:
     def mask(self, batch: Batch) -> NDArray[np.uint8]:
         """A layer a person, 255 where he is; as many layers as the fullest frame has people."""
         found = [surest(boxes, scores) for boxes, scores in self._detector.boxes(batch.frames)]
-        layers = np.zeros((len(found), max(map(len, found)), *batch.frames.shape[1:3]), np.uint8)
-        for frame, boxes, layer in zip(batch.frames, found, layers, strict=True):
-            if len(boxes):
-                layer[: len(boxes)] = self._segmenter.masks(frame, boxes) * np.uint8(255)
-        return layers
+        size = batch.frames.shape[1:3]
+        masks = [
+            self._segmenter.masks(frame, boxes) if len(boxes) else np.zeros((0, *size), bool)
+            for frame, boxes in zip(batch.frames, found, strict=True)
+        ]
+        return layered(masks, size)
+
+
+def layered(found: list[NDArray[np.bool_]], size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The masks [n,H,W] of each frame, however many, as layers [L,P,H,W] of 0 and 255."""
+    layers = np.zeros((len(found), max(map(len, found)), *size), np.uint8)
+    for layer, masks in zip(layers, found, strict=True):
+        layer[: len(masks)] = masks * np.uint8(255)
+    return layers
 
 
 def surest(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
