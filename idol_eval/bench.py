@@ -26,6 +26,8 @@ class SampleCandidate:
     frames: int | None = None
     kind: Kind = "measured"
     compares_features: bool = True
+    repeat_of: str | None = None
+    """The model, where these are its samples of one seed of several: rows of one model get a row of means."""
 
     @classmethod
     def of(cls, name: str, samples: ClipSet, pairing: Pairing, frames: int | None = None) -> "SampleCandidate":

@@ -12,6 +12,7 @@ from idol_eval.evidence import Evidence, RowEvidence
 from idol_eval.frechet import frechet_between
 from idol_eval.intervals import bootstrap_frechet, bootstrap_mean, extrapolate
 from idol_eval.kernel import kernel_distance
+from idol_eval.repeats import repeated
 from idol_eval.row import Row
 from idol_eval.statistics import Statistics
 from idol_eval.store import FeatureStore
@@ -25,8 +26,14 @@ _STATISTICS = {"moments": "float64, unbiased unless the protocol says", "root": 
 
 
 def conclude(evidence: Evidence, store: FeatureStore, config: BenchConfig) -> list[Row]:
-    """One row a candidate, from the evidence of all clips; features come from ``store`` clip by clip."""
-    return [_Conclusion(evidence, row, store, config).row() for row in evidence.rows]
+    """One row a candidate, from the evidence of all clips; features come from ``store`` clip by clip.
+
+    Rows of several seeds of one model have their means in front.
+    """
+    rows = [_Conclusion(evidence, row, store, config).row() for row in evidence.rows]
+    models = dict.fromkeys(row.repeat_of for row in evidence.rows if row.repeat_of is not None)
+    seeds = {of: [row for row, own in zip(rows, evidence.rows, strict=True) if own.repeat_of == of] for of in models}
+    return [*(repeated(of, own) for of, own in seeds.items()), *rows]
 
 
 def aggregate(per_clip: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

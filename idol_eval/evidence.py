@@ -6,7 +6,7 @@ Evidence of shards is joined by clip, in the reference's order, so the result ca
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class RowEvidence:
     frames: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     lossy: bool = False
+    repeat_of: str | None = None
+    """The row of means that this one goes into, with others of the same (`idol_eval.repeats`)."""
 
     def leave_out(self, why: str, clip: str) -> None:
         """Note that something could not be measured on ``clip``."""
@@ -140,7 +142,7 @@ def _difference(path: str, one: Any, two: Any) -> str:
 
 
 def _joined_rows(rows: list[RowEvidence], more: list[RowEvidence]) -> list[RowEvidence]:
-    whole = rows or [RowEvidence(name=row.name, kind=row.kind, lossy=row.lossy) for row in more]
+    whole = rows or [replace(row, per_clip={}, reasons={}, keys={}, frames={}, notes=[]) for row in more]
     for row, other in zip(whole, more, strict=True):
         row.per_clip |= other.per_clip
         row.frames |= other.frames

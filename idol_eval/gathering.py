@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from idol_eval import geometry
 from idol_eval.baselines import Candidate
 from idol_eval.config import BenchConfig
@@ -13,7 +15,7 @@ from idol_eval.features import Extractor
 from idol_eval.protocol import Protocol
 from idol_eval.samples import ClipSet, EvalClip, SampleError
 from idol_eval.scores import clip_scores
-from idol_eval.store import FeatureStore, clip_key, content_key
+from idol_eval.store import FeatureStore, clip_key, content_key, rule_key
 from idol_eval.versions import versions
 from idol_eval.windows import clip_features
 
@@ -78,7 +80,7 @@ def gather(
                 featuring.add(pred, row.keys, truth.id)
         evidence.done.append(truth.id)
         tell(Progress(done=done, total=len(work.here), what=truth.id))
-    _state_precision(evidence, extractors)
+    _state_precision(evidence, extractors, work.store)
     return evidence
 
 
@@ -138,13 +140,20 @@ def _row(candidate: Candidate) -> RowEvidence:
     lossy = samples is not None and bool(samples.lossy)
     if samples is not None and lossy:
         notes.append(f"{samples.path}: lossy pictures or videos, which moves every score of frames")
-    return RowEvidence(name=candidate.name, kind=candidate.kind, notes=notes, lossy=lossy)
+    of: str | None = getattr(candidate, "repeat_of", None)
+    return RowEvidence(name=candidate.name, kind=candidate.kind, notes=notes, lossy=lossy, repeat_of=of)
 
 
-def _state_precision(evidence: Evidence, extractors: Mapping[str, Extractor]) -> None:
+def _state_precision(evidence: Evidence, extractors: Mapping[str, Extractor], store: FeatureStore) -> None:
+    """What bfloat16 costs, by the batch that was run both ways; kept beside the features that it speaks of."""
     for family, extractor in extractors.items():
+        if extractor.precision == "float32":
+            continue
+        key = rule_key({"precision error of": extractor.describe()})
         if extractor.precision_error is not None:
-            text = f"{family}: bfloat16 features differ from float32 by {extractor.precision_error:.2%} (first batch)"
-            for row in evidence.rows:
-                if family in row.keys:
-                    row.notes.append(text)
+            store.put(key, np.array([[extractor.precision_error]], np.float32))
+        error = store.get(key)
+        said = "an unknown amount (kept features)" if error is None else f"{float(error[0, 0]):.2%} (first batch)"
+        for row in evidence.rows:
+            if family in row.keys:
+                row.notes.append(f"{family}: bfloat16 features differ from float32 by {said}")

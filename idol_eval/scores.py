@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
+import numpy as np
+
 from idol_eval.alignment import alignment
 from idol_eval.depth import depth_metrics
 from idol_eval.image import psnr, ssim
@@ -10,6 +12,9 @@ from idol_eval.pose import adherence
 from idol_eval.samples import EvalClip, SampleError
 from idol_eval.silhouette import silhouette_iou, threshold
 from idol_eval.temporal import depth_flicker, frame_change, warp_errors
+
+_OF_DEPTH = {"depth", "silhouette", "alignment", "temporal"}
+"""Families that look at depth."""
 
 Scores: TypeAlias = dict[str, float]
 Reasons: TypeAlias = dict[str, str]
@@ -26,9 +31,13 @@ def clip_scores(
     are measures by family beside `MEASURES`, those that need a network.
 
     Raises:
-        SampleError: frame counts, sizes or the near end of the depth differ; or a measure refuses the clip.
+        SampleError: frame counts, sizes or the near end of the depth differ; depth that is asked for holds NaN; or a
+            measure refuses the clip.
     """
     check_pair(pred, truth)
+    if _OF_DEPTH.intersection(families):
+        _check_depth(pred, "sample")
+        _check_depth(truth, "reference")
     scores: Scores = {}
     reasons: Reasons = {}
     for family, measure in (MEASURES | dict(more)).items():
@@ -63,6 +72,16 @@ def check_pair(pred: EvalClip, truth: EvalClip) -> None:
         raise SampleError(
             f"clip {pred.id}: depth of the sample is {ends[0]!r} and of the reference {ends[1]!r} (which end is near); "
             "use a checkpoint and data of the same kind of depth"
+        )
+
+
+def _check_depth(clip: EvalClip, side: str) -> None:
+    """NaN compares as false, so a silhouette, say, would silently count it as background."""
+    if clip.depth is not None and not np.isfinite(clip.depth).all():
+        frame = int(np.flatnonzero(~np.isfinite(clip.depth).all(axis=(1, 2)))[0])
+        raise SampleError(
+            f"clip {clip.id}: depth of the {side} holds NaN or infinity, first in frame {frame}; "
+            "fill pixels without depth before measuring"
         )
 
 

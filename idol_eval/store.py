@@ -67,6 +67,11 @@ def clip_key(clip: EvalClip) -> str:
     return digest.hexdigest()
 
 
+def rule_key(made_by: Mapping[str, Any]) -> str:
+    """SHA-256 over what makes features, whatever the frames."""
+    return hashlib.sha256(json.dumps(dict(made_by), sort_keys=True, default=dict).encode()).hexdigest()[:40]
+
+
 def content_key(video_LHW3: NDArray[np.uint8], made_by: Mapping[str, Any]) -> str:
     """SHA-256 over pixels, shape and everything that turns them into features."""
     digest = hashlib.sha256(json.dumps([dict(made_by), list(video_LHW3.shape)], sort_keys=True, default=dict).encode())

@@ -106,6 +106,12 @@ class Annotated:
         return getattr(self.inner, "samples", None)
 
     @property
+    def repeat_of(self) -> str | None:
+        """Of the rows behind it; estimated depth has means of its own."""
+        of = getattr(self.inner, "repeat_of", None)
+        return of if of is None or self.depth is None else f"{of}, depth by {self.depth.name}"
+
+    @property
     def notes(self) -> list[str]:
         said = [*getattr(self.inner, "notes", ())]
         said += [] if self.depth is None else [self.depth.note]

@@ -15,7 +15,6 @@ from cli.bench.ceiling import CodecCeiling
 from idol_eval.baselines import Candidate, Truth
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet, SampleSet
-from idol_eval.repeats import repeated
 from idol_eval.samples import DepthRule, Pairing
 from idol_prep.schema import Dataset, Split
 
@@ -89,8 +88,6 @@ def run(
         rows += baselines.rows(out, against, choice.train_data)
     rows = with_poses(rows, choice.pose)
     scored = scoring.score(out, scoring.Job(candidates=rows, reference=reference, ids=ids), config, place)
-    if choice.repeats and scored:
-        scored = [repeated(pipe.recipe.name, scored[: 1 + len(choice.repeats)]), *scored]
     record = {"samples": described, "generation": job.record | {"seeds": [settings.seed, *choice.repeats]}}
     return Result(rows=scored, candidates=rows, config=config, reference=reference, record=record, pipe=pipe)
 
@@ -100,11 +97,12 @@ def _measured(
 ) -> list[SampleCandidate]:
     """The checkpoint's samples, one row a seed; only those of the clips ``here`` are made."""
     pairing = Pairing(pairs=tuple((id, id) for id in job.ids))
+    model = job.pipe.recipe.name
     rows = []
     for seed in seeds:
         own = replace(job, settings=replace(job.settings, seed=seed), ids=tuple(here))
-        name = job.pipe.recipe.name if len(seeds) == 1 else f"{job.pipe.recipe.name}, seed {seed}"
-        rows.append(SampleCandidate.of(name, own.generate(out, folder), pairing, job.frames))
+        row = SampleCandidate.of(model, own.generate(out, folder), pairing, job.frames)
+        rows.append(row if len(seeds) == 1 else replace(row, name=f"{model}, seed {seed}", repeat_of=model))
     return rows
 
 

@@ -16,7 +16,7 @@ from idol_eval.readers.tracks import (
     stacked,
     subfolders,
 )
-from idol_eval.samples import EvalClip
+from idol_eval.samples import EvalClip, SampleError
 
 T = TypeVar("T", bound=np.generic)
 
@@ -32,13 +32,18 @@ class PictureSet:
 
     @classmethod
     def find(cls, path: Path) -> "PictureSet | None":
-        """The picture folders in ``path``, or the one that it is."""
+        """The picture folders in ``path``, or the one that it is. Raises SampleError where some are empty."""
         if not path.is_dir():
             return None
         if picture_files(path):
             return cls(path, {path.resolve().name: path})
-        folders = {folder.name: folder for folder in subfolders(path) if picture_files(folder)}
-        return cls(path, folders) if folders else None
+        folders = {folder.name: folder for folder in subfolders(path)}
+        empty = [name for name, folder in folders.items() if not picture_files(folder)]
+        if len(empty) == len(folders):
+            return None
+        if empty:
+            raise SampleError(f"{path / empty[0]}: holds no pictures and so is no clip; move it away or complete it")
+        return cls(path, folders)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_eval.readers.tracks import read_track
+from idol_eval.readers.tracks import read_track, shortened
 from idol_eval.samples import EvalClip, SampleError
-from idol_prep.video import read_video
+from idol_prep.video import probe, read_video
 
 _VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".gif")
 _LOSSLESS = ("ffv1", "png", "rawvideo", "qtrle", "huffyuv")
@@ -41,6 +41,7 @@ class VideoSet:
         pictures = list(read_video(file, stop=frames))
         if not pictures:
             raise SampleError(f"{file}: holds no frames; is the file complete?")
+        _check_whole(file, len(pictures), frames)
         return EvalClip(
             id=id,
             video=np.stack(pictures),
@@ -63,6 +64,25 @@ class VideoSet:
             return np.load(array, allow_pickle=False)[:frames].astype(np.float32)
         except (ValueError, EOFError) as error:
             raise SampleError(f"{array}: cannot be read as an array ({error}); write float [L, H, W] again") from error
+
+
+def _check_whole(file: Path, read: int, limit: int | None) -> None:
+    """Most containers say how long they are; a GIF ends with a byte of its own."""
+    said = _promised(file)
+    if said is not None and read < shortened(said, limit):
+        raise SampleError(f"{file}: breaks off after {read} of {said} frames; copy or write it again")
+    if file.suffix.lower() == ".gif" and not file.read_bytes().rstrip(b"\0").endswith(b";"):
+        raise SampleError(f"{file}: breaks off after {read} frames; copy or write it again")
+
+
+def _promised(file: Path) -> int | None:
+    """Frames by the container's word; None where all it says is a length that may be its sound's."""
+    import av
+
+    with av.open(str(file)) as container:
+        if container.streams.audio and not container.streams.video[0].frames:
+            return None
+    return probe(file).frames
 
 
 def _is_companion(file: Path) -> bool:

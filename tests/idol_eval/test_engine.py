@@ -175,6 +175,16 @@ def test_rows_know_what_the_truth_was(truth: Dataset) -> None:
         assert clip_key(replace(clip, **{track: changed})) != clip_key(clip)
 
 
+def test_bfloat16s_error_is_told_of_kept_features_too(truth: Dataset, noisy: Path, tmp_path: Path) -> None:
+    """The first run measures it, the second computes nothing."""
+    true = open_set(truth.root)
+    config = BenchConfig(families=("fid",), bootstrap=0, precision="bfloat16", protocol=IDOL_8.custom(frames=2))
+    rows = [replace(candidate(noisy, truth), frames=2)]
+    first, second = (score(rows, true, ["a"], config, cache=tmp_path)[0].notes for _ in range(2))
+    assert [note for note in first if "bfloat16 features differ from float32 by 0." in note]
+    assert second == first
+
+
 def test_evidence_survives_its_file(truth: Dataset, noisy: Path, cache: Path, whole: Row, tmp_path: Path) -> None:
     true = open_set(truth.root)
     store = FeatureStore(cache)
@@ -262,9 +272,12 @@ def test_worse_pictures_score_worse(truth: Dataset, cache: Path, ladder: list) -
 
 
 def test_shuffled_frames_are_seen_by_fvd_alone(truth: Dataset, cache: Path) -> None:
-    found = [distances(truth, shuffled(part), cache) for part in (1, 9)]
-    assert found[0]["fvd"] < 1e-9 < 1e-4 < found[1]["fvd"]
-    assert found[1]["fid"] < 1e-9
+    """And the more of them, the more."""
+    found = [distances(truth, shuffled(part), cache) for part in (1, 4, 9)]
+    values = [one["fvd"] for one in found]
+    assert values == sorted(values)
+    assert values[0] < 1e-9 < 1e-4 < values[-1]
+    assert max(one["fid"] for one in found) < 1e-9
 
 
 def test_protocols_are_data(tmp_path: Path) -> None:
@@ -328,9 +341,11 @@ def test_depth_with_gaps_is_refused_by_clip(truth: Dataset, tmp_path: Path) -> N
         (home / f"{id}.depth.mkv").unlink()
         np.save(home / f"{id}.depth.npy", np.where(depth == 1, np.nan, depth) if id == "b" else depth)
     true = open_set(truth.root)
-    config = BenchConfig(families=choose("depth"), bootstrap=0)
-    with pytest.raises(SampleError, match="clip b: depth: pred holds NaN or infinity; fill pixels"):
-        score([candidate(home, truth)], true, true.ids, config)
+    for family in ("depth", "silhouette", "temporal"):
+        config = BenchConfig(families=choose(family), bootstrap=0)
+        with pytest.raises(SampleError, match="clip b: depth of the sample holds NaN or infinity, first in frame 0"):
+            score([candidate(home, truth)], true, true.ids, config)
+    assert score([candidate(home, truth)], true, true.ids, BenchConfig(families=choose("psnr")))[0].values["psnr"]
     (home / "a.depth.npy").write_bytes(b"no array")
     with pytest.raises(SampleError, match=r"a\.depth\.npy: cannot be read as an array"):
         score([candidate(home, truth)], true, true.ids, config)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import tiny_clips
@@ -105,6 +106,35 @@ def test_broken_samples(tmp_path: Path, truth: Dataset) -> None:
     (home / "c" / "frames.mkv").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"frames\.mkv"):
         open_set(home).read("c")
+
+
+@pytest.mark.parametrize("ending", ["gif", "mkv", "avi"])
+def test_videos_that_break_off_are_named(tmp_path: Path, ending: str) -> None:
+    """Decoders give what is left, without a word."""
+    frames = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+    file = tmp_path / f"a.{ending}"
+    if ending == "gif":
+        pictures = [Image.fromarray(frame) for frame in frames]
+        pictures[0].save(file, save_all=True, append_images=pictures[1:], duration=300)
+    else:
+        with av.open(str(file), "w") as container:
+            stream = container.add_stream("ffv1" if ending == "mkv" else "mpeg4", rate=10)
+            stream.width = stream.height = 32
+            stream.pix_fmt = "bgr0" if ending == "mkv" else "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+            container.mux(stream.encode(None))
+    assert open_set(tmp_path).read("a").shape == (12, 32, 32)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 7 // 10])
+    with pytest.raises(SampleError, match=rf"a\.{ending}: breaks off after \d+"):
+        open_set(tmp_path).read("a")
+
+
+def test_an_empty_folder_among_clips_is_named(tmp_path: Path, truth: Dataset) -> None:
+    home = tiny_clips.pictures(tmp_path / "set", truth)
+    (home / "unmade").mkdir()
+    with pytest.raises(SampleError, match="unmade: holds no pictures and so is no clip"):
+        open_set(home)
 
 
 def test_broken_pictures(tmp_path: Path, truth: Dataset) -> None:
