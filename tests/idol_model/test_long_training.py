@@ -110,7 +110,7 @@ def test_memory_does_not_grow_over_five_thousand_steps(tmp_path) -> None:
 
 
 def test_one_clip_is_learnt_by_heart(tmp_path) -> None:
-    synthetic.generate(tmp_path / "one", 1, 5, size=(64, 64), frames=8)
+    synthetic.generate(tmp_path / "one", 1, 5, size=(32, 32), frames=8)
     model = train(by_heart(), tmp_path / "one", tmp_path / "run", TrainOptions(device="cpu", command=["test"]))
     pipe = IdolPipeline.from_pretrained(model)
     clip = Dataset.open(tmp_path / "one").clip(Dataset.open(tmp_path / "one").records("train")[0].id)
@@ -124,7 +124,7 @@ def test_one_clip_is_learnt_by_heart(tmp_path) -> None:
 
 
 def by_heart() -> Recipe:
-    """A small model on 64 x 64 pictures of 8 frames: its codec, then video alone."""
+    """A small model on 32 x 32 pictures of 8 frames: its codec, then video alone."""
     net = {"widths": (32, 64), "depth": 1, "attention": (True, True), "tokens": 32, "heads": 4, "groups": 8}
     demo = recipes.get("demo")
     video = dataclasses.replace(demo.stages[-1], steps=1500, frames=8, batch_size=1, lr=1e-3, cache_latents=True)
@@ -134,7 +134,7 @@ def by_heart() -> Recipe:
         pose_control=ControlNetConfig(**net, in_channels=8, hint_widths=(8, 16, 32)),
         foreground=ConvForegroundConfig(tokens=32, width=16, depth=1, size=32, factor=8),
         codec=ConvCodecConfig(latent_channels=8, width=32, depth=2, patch=2),
-        data=dataclasses.replace(demo.data, size=64, background="reference", foreground_dropout=0.0),
+        data=dataclasses.replace(demo.data, size=32, background="reference", foreground_dropout=0.0),
         codec_stage=CodecStage(steps=1500, batch_size=8, lr=2e-3, pictures=64),
         stages=(video,),
         save_every=1000,
