@@ -91,8 +91,9 @@ def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
     if found.flops_per_step is not None:
         lines.append([f"FLOPs per denoising step ({found.rule})", f"{found.flops_per_step / 1e9:.2f} G"])
     if found.seconds is not None:
+        spread = "" if found.spread is None else f" ± {found.spread / 2:.2g}"
         lines.append(
-            [f"seconds for {found.frames} frames, {found.steps} steps ({found.device})", f"{found.seconds:.2f}"]
+            [f"seconds for {found.frames} frames, {found.steps} steps ({found.device})", f"{found.seconds:.2f}{spread}"]
         )
     if found.peak_memory_mb is not None:
         lines.append([f"peak memory ({found.memory_kind})", f"{found.peak_memory_mb:.0f} MB"])

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
-_WARMUP = 2
+_WARMUP, _RUNS = 2, 3
+"""Calls before timed ones of a step; timed runs of a whole checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,10 +37,10 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
 
     frames = min(pipe.plan.frames, 8)
     parts = {name: getattr(pipe, name) for name in ("unet", "pose_control", "foreground", "codec")}
-    out.note(f"cost        one run of {frames} frames")
+    out.note(f"cost        {_RUNS} runs of {frames} frames")
     call = partial(pipe, **_still_inputs(pipe, frames), guidance_scale=made["guidance"])
     call(num_inference_steps=1)  # the first call of every layer prepares its kernel, which is no part of the cost
-    took = measure(partial(call, num_inference_steps=made["steps"]), device=device)
+    took = measure(partial(call, num_inference_steps=made["steps"]), repeats=_RUNS, device=device)
     return Complexity(
         parameters=count_parameters(parts),
         flops_per_step=step_flops(pipe.recipe, frames, made["guidance"]),
@@ -47,6 +48,7 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
         frames=frames,
         steps=made["steps"],
         seconds=took.seconds,
+        spread=took.spread,
         peak_memory_mb=took.peak_memory_mb,
         memory_kind=took.memory_kind,
         device=device,
@@ -74,7 +76,8 @@ def table(out: Output, names: Sequence[str], how: How, files: Sequence[Path]) ->
 
 def _ours(found: dict[str, Complexity], how: How) -> Block:
     first = next(iter(found.values()))
-    heads = ["recipe", "parameters (B)", "FLOPs of a step (T)", "ratio", "seconds of a step", "ratio", "peak MB"]
+    columns = ("parameters (B)", "FLOPs of a step (T)", "seconds of a step", "peak MB")
+    heads = ["recipe", *(head for column in columns for head in (column, "ratio"))]
     said = [
         f"{name}: {', '.join(f'{part} {count / 1e6:.2f} M' for part, count in cost.parameters.items())}; {cost.rule}"
         for name, cost in found.items()
@@ -88,14 +91,22 @@ def _ours(found: dict[str, Complexity], how: How) -> Block:
 
 
 def _line(name: str, cost: Complexity, first: Complexity) -> list[str]:
-    flops, least = cost.flops_per_step or 0, first.flops_per_step or 1
+    """Each number as written, and over the first row's; empty where it was not measured."""
+    cells = [name]
+    for own, other, written in zip(_numbers(cost), _numbers(first), _written(cost), strict=True):
+        cells += [written, f"{own / other:.2f}" if own and other else ""]
+    return cells
+
+
+def _numbers(cost: Complexity) -> list[float | None]:
+    return [sum(cost.parameters.values()), cost.flops_per_step, cost.seconds, cost.peak_memory_mb]
+
+
+def _written(cost: Complexity) -> list[str]:
     return [
-        name,
         f"{sum(cost.parameters.values()) / 1e9:.3f}",
-        f"{flops / 1e12:.3f}",
-        f"{flops / least:.2f}",
+        f"{(cost.flops_per_step or 0) / 1e12:.3f}",
         _spread(cost),
-        "" if cost.seconds is None or not first.seconds else f"{cost.seconds / first.seconds:.2f}",
         "" if cost.peak_memory_mb is None else f"{cost.peak_memory_mb:.0f}",
     ]
 

@@ -77,6 +77,7 @@ def test_a_checkpoint(tmp_path: Path, checkpoint: Path, dancers: Dataset, traini
     assert result["complexity"]["parameters"]["unet"] > 0
     assert result["complexity"]["flops_per_step"] > 0
     assert result["complexity"]["seconds"] > 0
+    assert result["complexity"]["spread"] >= 0
     assert json.loads((out / "scores.json").read_text()) == result
     assert "| debug |" in (out / "scores.md").read_text()
 

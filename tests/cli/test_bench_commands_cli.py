@@ -189,5 +189,7 @@ def test_cost_of_a_recipe(tmp_path: Path) -> None:
     assert result["rows"][0]["seconds"] > 0
     assert json.loads(files[0].read_text()) == result
     assert all("MM-Diffusion" in file.read_text() for file in files[1:])
+    line = next(line for line in files[1].read_text().splitlines() if line.startswith("| debug"))
+    assert [cell.strip() for cell in line.split("|")[3:10:2]] == ["1.00"] * 4
     shown = idol("table", "7", "--scores", str(files[0]), "--json")
     assert json.loads(shown.stdout)["tables"][0]["gaps"] == ["LDM3D", "MM-Diffusion", "IDOL"]
