@@ -107,9 +107,9 @@ def load_sam(checkpoint: Path) -> Any:
 def build_detector(bert: Path) -> Any:
     """GroundingDINO without weights; ``bert`` is the folder of its text encoder."""
     with _quiet():
-        import groundingdino.config
-        from groundingdino.models import build_model
-        from groundingdino.util.slconfig import SLConfig
+        import groundingdino.config  # pyright: ignore[reportMissingImports]
+        from groundingdino.models import build_model  # pyright: ignore[reportMissingImports]
+        from groundingdino.util.slconfig import SLConfig  # pyright: ignore[reportMissingImports]
 
     _mend_bert()
     config = SLConfig.fromfile(str(Path(next(iter(groundingdino.config.__path__))) / "GroundingDINO_SwinT_OGC.py"))
