@@ -7,6 +7,7 @@ Three layouts, all bit-exact both ways: ``rgb`` (uint8 [H,W,3], stored as bgr0),
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -113,12 +114,14 @@ def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
         layout = _LAYOUT[stream.pix_fmt]
         if start:
             container.seek(round(start / rate / base), stream=stream, backward=True)
-        for frame in container.decode(stream):
-            index = round(frame.pts * base * rate) if frame.pts is not None else 0
-            if stop is not None and index >= stop:
-                return
-            if index >= start:
-                yield _to_array(frame, layout)
+        # PyAV never frees what it holds of a generator that was left without being closed.
+        with closing(container.demux(stream)) as packets:
+            for frame in (frame for packet in packets for frame in packet.decode()):
+                index = round(frame.pts * base * rate) if frame.pts is not None else 0
+                if stop is not None and index >= stop:
+                    return
+                if index >= start:
+                    yield _to_array(frame, layout)
 
 
 def _rate(fps: float) -> Fraction:

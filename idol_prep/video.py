@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -107,7 +108,10 @@ def _open(path: Path | BinaryIO, words: str) -> InputContainer:
 
 def _decoded(container: InputContainer, words: str) -> Iterator[av.VideoFrame]:
     try:
-        yield from container.decode(container.streams.video[0])
+        # Closed, also where a reader stops early: PyAV never frees what it holds of a generator merely left.
+        with closing(container.demux(container.streams.video[0])) as packets:
+            for packet in packets:
+                yield from packet.decode()
     except av.FFmpegError as error:
         raise TrackError(f"{words}: breaks off or is damaged ({error.strerror})") from error
 

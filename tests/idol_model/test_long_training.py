@@ -97,8 +97,8 @@ def test_memory_does_not_grow_over_five_thousand_steps(tmp_path) -> None:
 
     def report(progress: Progress) -> None:
         if progress.stage == "image" and progress.done % 100 == 0:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            seen.append((progress.done, pages * os.sysconf("SC_PAGE_SIZE")))
+            status = Path("/proc/self/status").read_text()
+            seen.append((progress.done, 1024 * int(status.split("RssAnon:")[1].split()[0])))
 
     recipe = tiny(codec_stage=None, cached=False, save_every=1000, log_every=100)
     recipe = dataclasses.replace(recipe, stages=(dataclasses.replace(recipe.stages[0], steps=5000, batch_size=1),))

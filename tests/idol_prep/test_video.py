@@ -32,6 +32,17 @@ def test_same_frames_same_bytes(tmp_path: Path):
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell its memory")
+def test_windows_read_over_and_over_take_no_more_memory(tmp_path: Path):
+    write_ffv1(tmp_path / "track.mkv", np.zeros((8, 32, 32, 3), np.uint8))
+    held = []
+    for _ in range(5):
+        for _ in range(1000):
+            read_ffv1(tmp_path / "track.mkv", 2, 3)
+        held.append(int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]))
+    assert held[-1] - held[0] < 400, f"{held} kB; a track left half read once cost 260 bytes a window"
+
+
 def test_bad_tracks_are_refused(tmp_path: Path):
     path = tmp_path / "a.mkv"
     with pytest.raises(TrackError, match="no frames"):
