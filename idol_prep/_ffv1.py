@@ -6,15 +6,17 @@ Three layouts, all bit-exact both ways: ``rgb`` (uint8 [H,W,3], stored as bgr0),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import numpy as np
+from av import Packet, VideoStream
+from av.container import InputContainer
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
@@ -103,6 +105,11 @@ def count_ffv1(path: Path) -> tuple[int, int, int]:
         raise TrackError(f"{path}: cannot be read ({error.strerror}); prepare this clip again") from error
 
 
+def packets_of(container: InputContainer, stream: VideoStream) -> closing[Generator[Packet, None, None]]:
+    """The stream's packets, in a ``with``: PyAV never frees what it holds of a generator left without being closed."""
+    return closing(cast("Generator[Packet, None, None]", container.demux(stream)))
+
+
 def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
     """Arrays of the frames in [start, stop), entered by seeking."""
     with av.open(str(path)) as container:
@@ -114,8 +121,7 @@ def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
         layout = _LAYOUT[stream.pix_fmt]
         if start:
             container.seek(round(start / rate / base), stream=stream, backward=True)
-        # PyAV never frees what it holds of a generator that was left without being closed.
-        with closing(container.demux(stream)) as packets:
+        with packets_of(container, stream) as packets:
             for frame in (frame for packet in packets for frame in packet.decode()):
                 index = round(frame.pts * base * rate) if frame.pts is not None else 0
                 if stop is not None and index >= stop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -15,7 +14,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from idol_prep._ffv1 import Layout, TrackError, read_ffv1, write_ffv1
+from idol_prep._ffv1 import Layout, TrackError, packets_of, read_ffv1, write_ffv1
 
 __all__ = ["Layout", "TrackError", "VideoInfo", "probe", "read_ffv1", "read_video", "write_ffv1", "write_mp4"]
 
@@ -108,8 +107,7 @@ def _open(path: Path | BinaryIO, words: str) -> InputContainer:
 
 def _decoded(container: InputContainer, words: str) -> Iterator[av.VideoFrame]:
     try:
-        # Closed, also where a reader stops early: PyAV never frees what it holds of a generator merely left.
-        with closing(container.demux(container.streams.video[0])) as packets:
+        with packets_of(container, container.streams.video[0]) as packets:
             for packet in packets:
                 yield from packet.decode()
     except av.FFmpegError as error:
