@@ -85,7 +85,7 @@ def measure(home: Path, clips: int, readers: list[int], steps: int) -> dict[str,
         haop = dataclasses.replace(recipes.get("haop"), foreground=large.foreground)
         feed = _feed(stills.source(Reading.of(haop)), haop, PictureCollate(haop.data, cached[256][1]), count, frames=1)
         figures |= _rate(f"stills 256 with HAOP, {count} readers", feed, 8)
-    figures |= _parts(cached[256][0])
+    figures |= _parts(cached[256][0], LatentCollate(cached[256][1]))
     figures |= _consumed(demo)
     for what in ("cache 128", "prepared clips 128"):
         best = max(figures[f"{what}, {count} readers, samples/s of a core"] for count in readers)
@@ -152,21 +152,17 @@ def _rate(name: str, feed: Feed, batches: int) -> dict[str, float]:
     return rates
 
 
-def _parts(source: CacheSource) -> dict[str, float]:
+def _parts(source: CacheSource, collate: LatentCollate) -> dict[str, float]:
     """Milliseconds a clip of 8 x 256 x 256 in each part, on one thread."""
     feed = _feed(source, _large(), list, 1)
-    windows = [window for step in range(10) for window in feed.plan.step(step)]
+    windows = feed.plan.step(7)
     samples = [source.sample(window) for window in windows]
-    poses = [sample.poses_LHW3 for sample in samples]
-    from idol_model import pictures
-
-    return {
-        "a cached clip: drawing, ms": _each(lambda: feed.plan.step(7), 50) / 8,
-        "a cached clip: copying out of the maps, ms": _each(lambda: [source.sample(w) for w in windows], 1)
-        / len(windows),
-        "a cached clip: poses to float32, ms": _each(lambda: [pictures.unsigned(pose) for pose in poses], 1)
-        / len(poses),
+    parts = {
+        "drawing": lambda: feed.plan.step(7),
+        "copying out of the maps": lambda: [source.sample(window) for window in windows],
+        "joining to a batch": lambda: collate(samples, [False] * len(samples)),
     }
+    return {f"a cached clip: {part}, ms": _each(work, 50) / len(windows) for part, work in parts.items()}
 
 
 def _each(work: Callable[[], object], times: int) -> float:
