@@ -61,10 +61,11 @@ def say_plan(out: Output, recipe: "Recipe") -> None:
 
 
 def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> None:
-    columns = ["stage", "weights", "gradients", "optimizer", "mean", "activations", "all", "checkpoints on disk"]
-    batch = recipe.memory.micro_batch or "a step's"
+    columns = ["stage", "weights", "gradients", "optimizer", "EMA", "activations", "all", "checkpoints on disk"]
+    many = recipe.memory.micro_batch
+    pieces = "a step's windows" if many is None else f"{many} window{'s' * (many > 1)}"
     out.table(
-        f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}, {batch} windows at once"
+        f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}, {pieces} at once"
         f"{', blocks computed again' if recipe.memory.recompute else ''}; a GPU's libraries take about 1 more)",
         columns,
         [[stage.stage, *(f"{number / _GB:,.2f}" for number in _numbers(stage))] for stage in stages],
