@@ -93,7 +93,7 @@ def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, trut
         (["--samples", "GOOD", "--reference", "TRUTH", "--repeat", "2"], "--repeat: goes with a checkpoint"),
         (["--samples", "GOOD", "--samples", "FEW", "--reference", "TRUTH"], "row few: lacks clip c, which good has"),
         (["--samples", "MP4", "--reference", "TRUTH", "--lossless"], "lossy pictures or videos, and --lossless"),
-        (["--samples", "CUT", "--reference", "TRUTH"], "clip a: 1 frames against 4"),
+        (["--samples", "CUT", "--reference", "TRUTH"], "a.mkv: breaks off after 1 of 4 frames"),
         (["--row", "a"], "--row: names a folder of --samples"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--metrics", "fvd"], "4 frames are too few for snippets of 8"),
         (["table", "3", "--dataset", "mnist"], "the paper has no such row: table 3, dataset mnist"),
