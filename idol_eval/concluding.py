@@ -82,7 +82,7 @@ class _Conclusion:
             extractors={name: self._evidence.extractors[name] for name in self._networks()},
             left_out=tuple(self._left_out),
             notes=tuple(self._notes()),
-            per_clip=tuple({"id": id, **self._row.per_clip[id]} for id in self._ids),
+            per_clip=self._row.clips(self._ids),
             truth=self._evidence.truth_hash,
             lossy=self._row.lossy,
             statistics=_STATISTICS | {"draws": self._config.bootstrap, "seed": self._config.seed},
