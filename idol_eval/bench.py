@@ -28,11 +28,13 @@ class SampleCandidate:
     compares_features: bool = True
     repeat_of: str | None = None
     """The model, where these are its samples of one seed of several: rows of one model get a row of means."""
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, samples: ClipSet, pairing: Pairing, frames: int | None = None) -> "SampleCandidate":
         """For the pairs that `idol_eval.samples.pair` found, or the first ``frames`` frames of each."""
-        return cls(name=name, samples=samples, ids={true: own for own, true in pairing.pairs}, frames=frames)
+        ids = {true: own for own, true in pairing.pairs}
+        return cls(name=name, samples=samples, ids=ids, frames=frames, notes=pairing.notes)
 
     def answer(self, truth: EvalClip) -> EvalClip:
         """The sample of this clip."""

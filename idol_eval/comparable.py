@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from idol_eval.row import Row
 from idol_eval.versions import DECIDING
 
 _FREE = ("id", "summary", "source")
@@ -24,6 +25,17 @@ class Result:
     def values(self) -> dict[str, float | None]:
         """Numbers by metric; ``"inf"`` becomes infinity again."""
         return {key: None if value is None else float(value) for key, value in self.row["values"].items()}
+
+    def as_row(self) -> Row:
+        """The numbers again as they were scored: values, intervals, clips."""
+        clips = self.row.get("per_clip", ())
+        return Row(
+            name=self.name,
+            kind="measured",
+            values=self.values,
+            intervals={key: (low, high) for key, (low, high) in self.row.get("intervals", {}).items()},
+            per_clip=tuple({key: one if key == "id" else float(one) for key, one in clip.items()} for clip in clips),
+        )
 
 
 def differences(one: Result, two: Result) -> list[str]:

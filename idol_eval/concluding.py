@@ -14,6 +14,7 @@ from idol_eval.intervals import bootstrap_frechet, bootstrap_mean, extrapolate
 from idol_eval.kernel import kernel_distance
 from idol_eval.repeats import repeated
 from idol_eval.row import Row
+from idol_eval.samples import few
 from idol_eval.statistics import Statistics
 from idol_eval.store import FeatureStore
 from idol_eval.temporal import change_ratio
@@ -81,7 +82,7 @@ class _Conclusion:
             extractors={name: self._evidence.extractors[name] for name in self._networks()},
             left_out=tuple(self._left_out),
             notes=tuple(self._notes()),
-            per_clip=tuple({"id": id, **self._row.per_clip[id]} for id in self._ids),
+            per_clip=self._row.clips(self._ids),
             truth=self._evidence.truth_hash,
             lossy=self._row.lossy,
             statistics=_STATISTICS | {"draws": self._config.bootstrap, "seed": self._config.seed},
@@ -175,4 +176,4 @@ class _Conclusion:
 def _clips(ids: Sequence[str], total: int) -> str:
     if len(ids) == total:
         return "all clips"
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    return few(ids)

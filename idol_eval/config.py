@@ -20,6 +20,9 @@ class BenchConfig:
 
     ``weights`` names a local file per family (fid, fvd, fid_fvd; lpips-alex or lpips-vgg). ``bootstrap`` draws of
     videos make the intervals, 0 none. ``workers`` threads read clips ahead.
+
+    Raises:
+        ValueError: weights that nothing here would use, or two backbones of LPIPS.
     """
 
     protocol: Protocol = IDOL_8
@@ -32,6 +35,17 @@ class BenchConfig:
     extrapolate: bool = False
     seed: int = 0
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        used = {*self.feature_families, *(LPIPS_FILES if "lpips" in self.families else ())}
+        for name, file in self.weights.items():
+            if name not in used:
+                raise ValueError(
+                    f"weights {name}={file}: no chosen metric of protocol {self.protocol.id} uses them; "
+                    "choose one that does (--metrics), or leave the file out"
+                )
+        if len(LPIPS_FILES.keys() & self.weights.keys()) > 1:
+            raise ValueError(f"weights {', '.join(LPIPS_FILES)}: LPIPS takes one backbone; leave the other file out")
 
     @property
     def feature_families(self) -> tuple[str, ...]:

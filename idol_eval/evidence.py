@@ -34,6 +34,10 @@ class RowEvidence:
     repeat_of: str | None = None
     """The row of means that this one goes into, with others of the same (`idol_eval.repeats`)."""
 
+    def clips(self, ids: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        """Scores of each clip of ``ids`` that there are, with its id."""
+        return tuple({"id": id, **self.per_clip[id]} for id in ids if id in self.per_clip)
+
     def leave_out(self, why: str, clip: str) -> None:
         """Note that something could not be measured on ``clip``."""
         self.reasons.setdefault(why, []).append(clip)

@@ -65,7 +65,7 @@ def gather(
         reference=work.reference.describe(),
         extractors={family: extractor.describe() for family, extractor in extractors.items()} | config.network_labels(),
         versions=versions(),
-        rows=[_row(one) for one in candidates],
+        rows=[_row(one, work.reference) for one in candidates],
     )
     for done, (truth, answers) in enumerate(_answered(candidates, work, config), start=1):
         featuring.add(truth, evidence.truth)
@@ -134,12 +134,13 @@ def _answered(
             yield found
 
 
-def _row(candidate: Candidate) -> RowEvidence:
+def _row(candidate: Candidate, reference: ClipSet) -> RowEvidence:
     notes: list[str] = [*getattr(candidate, "notes", ())]
     samples: Any = getattr(candidate, "samples", None)
     lossy = samples is not None and bool(samples.lossy)
-    if samples is not None and lossy:
-        notes.append(f"{samples.path}: lossy pictures or videos, which moves every score of frames")
+    for one in (samples, reference) if candidate.kind == "measured" else ():
+        if one is not None and one.lossy:
+            notes.append(f"{one.path}: lossy pictures or videos, which moves every score of frames")
     of: str | None = getattr(candidate, "repeat_of", None)
     return RowEvidence(name=candidate.name, kind=candidate.kind, notes=notes, lossy=lossy, repeat_of=of)
 

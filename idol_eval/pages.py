@@ -39,9 +39,8 @@ def scores_page(
 ) -> str:
     """A whole page; nothing is loaded from elsewhere. ``panels`` show clips of `idol_eval.sheets`."""
     blocks = [table_html(*cells(rows)), f"<p>{escape(protocol_text(protocol, rows))}</p>", _list(remarks(rows))]
-    plots = [_plot(metric, rows) for metric in columns(rows) if metric.key in _PLOTTED]
-    blocks += ["<h2>Plots</h2>", f'<div class="plots">{"".join(plots)}</div>']
-    blocks += ["<p>Whiskers are 95 % of bootstrap draws over videos.</p>", "<h2>Worst clips</h2>", _worst(rows)]
+    blocks += [_plots(rows, [metric for metric in columns(rows) if metric.key in _PLOTTED])]
+    blocks += ["<h2>Worst clips</h2>", _worst(rows)]
     blocks += [f"<h3>{escape(one.title)}</h3>{embedded(one.picture, one.title)}" for one in panels]
     uncertain = uncertainty_cells(rows)
     if uncertain[1]:
@@ -50,6 +49,18 @@ def scores_page(
         said = "<p>Other data and other weights, no line to compare with.</p>"
         blocks += ["<h2>The paper's numbers</h2>", said, table_html(*cells(paper))]
     return page("Scores", "".join(blocks))
+
+
+def measured_section(rows: Sequence[Row], metrics: Sequence[Metric], looks: Sequence[tuple[str, str]]) -> str:
+    """What stands below a table of the paper: the measured rows plotted, their worst clips, where these can be seen.
+
+    ``looks`` are (address, text) of pages with pictures.
+    """
+    if not rows:
+        return ""
+    blocks = [_plots(rows, metrics), "<h2>Worst clips</h2>", _worst(rows)]
+    links = [f'<li><a href="{escape(address, quote=True)}">{escape(text)}</a></li>' for address, text in looks]
+    return "".join(blocks) + (f"<p>To look at:</p><ul>{''.join(links)}</ul>" if links else "")
 
 
 def page(title: str, body: str) -> str:
@@ -75,6 +86,12 @@ def section(title: str, cells: tuple[Sequence[str], Sequence[Sequence[str]]], sa
 
 def _list(texts: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>" if texts else ""
+
+
+def _plots(rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
+    drawn = "".join(_plot(metric, rows) for metric in metrics)
+    said = "<p>Whiskers are 95 % of bootstrap draws over videos.</p>" if any(row.intervals for row in rows) else ""
+    return f'<h2>Plots</h2><div class="plots">{drawn}</div>{said}'
 
 
 def _plot(metric: Metric, rows: Sequence[Row]) -> str:
@@ -118,5 +135,5 @@ def _worst(rows: Sequence[Row]) -> str:
         having = [clip for clip in row.per_clip if key in clip]
         having.sort(key=itemgetter(key), reverse=metric.better == "lower")
         lines = [[str(clip["id"]), format(clip[key], metric.form)] for clip in having[:_WORST]]
-        blocks.append(f"<h3>{escape(row.name)}</h3>" + table_html(["clip", metric.title], lines))
-    return "".join(blocks) or "<p>No measured row.</p>"
+        blocks.append(f"<div><h3>{escape(row.name)}</h3>{table_html(['clip', metric.title], lines)}</div>")
+    return f'<div class="plots">{"".join(blocks)}</div>' if blocks else "<p>Nothing was measured clip by clip.</p>"

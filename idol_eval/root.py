@@ -25,8 +25,7 @@ def by_eigenvalues(a: NDArray[np.float64], b: NDArray[np.float64]) -> RootTrace:
     An error d of every eigenvalue e moves log det by d |1 / e| (errors of random signs) and the sum of roots by
     d / 2 sum e^(-1/2) at most; the first is observed, so the second is known.
     """
-    product = _triangular_product(a, b)
-    values = np.linalg.eigvalsh(product @ product.T)
+    values = _squared_singular_values(a, b)
     diagonals = np.abs(np.concatenate([np.diag(a), np.diag(b)]))
     if values[0] <= 0 or diagonals.min() == 0:
         return RootTrace(value=float("nan"), doubt=float("inf"))
@@ -41,9 +40,14 @@ def by_singular_values(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.linalg.svd(a @ b.T, compute_uv=False).sum())
 
 
-def _triangular_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """a b^T without the products with zeros."""
-    from scipy.linalg import get_blas_funcs
+def _squared_singular_values(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a b^T, in rising order; nothing is multiplied with zeros, and of what is symmetric one half is written.
 
-    (multiply,) = get_blas_funcs(("trmm",), (a, b))
-    return np.asarray(multiply(1.0, a.T, b.T, lower=1, trans_a=1), dtype=np.float64)
+    SciPy's LAPACK in place of NumPy's: it is newer, and it may overwrite what it is given.
+    """
+    from scipy.linalg import eigvalsh, get_blas_funcs
+
+    multiply, square = get_blas_funcs(("trmm", "syrk"), (a, b))
+    product = multiply(1.0, a.T, b.T, lower=1, trans_a=1)
+    half = square(1.0, product, lower=1)
+    return eigvalsh(half, lower=True, overwrite_a=True, check_finite=False, driver="ev")

@@ -82,6 +82,16 @@ class Pairing:
     pairs: tuple[tuple[str, str], ...]
     unused: tuple[str, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a row says of clips that have no partner, or one of another name."""
+        said = [
+            f"{own} is compared with {true}, the only clip on either side" for own, true in self.pairs if own != true
+        ]
+        if self.unused:
+            said.append(f"{len(self.unused)} reference clips have no sample and are left out: {few(self.unused)}")
+        return tuple(said)
+
 
 def open_set(path: Path, *, split: Split | None = None, rule: DepthRule | None = None) -> ClipSet:
     """The clips under ``path``. ``split`` and ``rule`` are for prepared datasets.
@@ -116,8 +126,9 @@ def pair(samples: ClipSet, reference: ClipSet, limit: int | None = None) -> Pair
         return Pairing(pairs=((samples.ids[0], reference.ids[0]),))
     missing = sorted(set(samples.ids) - set(reference.ids))
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise SampleError(
-            f"{samples.path}: {_listed(missing)} not among the {len(reference.ids)} reference clips of "
+            f"{samples.path}: {few(missing, 3)} {verb} not among the {len(reference.ids)} reference clips of "
             f"{reference.path}; name the samples after the clips, or choose another --reference or --split"
         )
     wanted = set(samples.ids)
@@ -125,6 +136,6 @@ def pair(samples: ClipSet, reference: ClipSet, limit: int | None = None) -> Pair
     return Pairing(pairs=pairs, unused=tuple(id for id in reference.ids if id not in wanted))
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{shown} {'is' if len(names) == 1 else 'are'}"
+def few(names: Sequence[str], most: int = 5) -> str:
+    """The first ones, and how many more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

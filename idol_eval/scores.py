@@ -99,12 +99,9 @@ def of_frames(name: str, distance: Callable[..., float]) -> Measure:
 def _depth(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
     if pred.depth is None or truth.depth is None:
         return {}, {"depth": _without(pred, "depth")}
-    mask = truth.mask if truth.mask is not None and truth.mask.any() else None
-    scores = {f"depth_{name}": value for name, value in depth_metrics(pred.depth, truth.depth, mask).items()}
-    if mask is None:
-        why = "the reference has no mask" if truth.mask is None else "its mask is empty"
-        return scores, {"depth on the person": why}
-    return scores, {}
+    why = _no_person(truth)
+    errors = depth_metrics(pred.depth, truth.depth, None if why else truth.mask)
+    return {f"depth_{name}": value for name, value in errors.items()}, {"depth on the person": why} if why else {}
 
 
 def _silhouette(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
@@ -117,8 +114,6 @@ def _silhouette(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
 def _alignment(pred: EvalClip, truth: EvalClip) -> tuple[Scores, Reasons]:
     """The prediction's own video and depth; of the truth only the mask is used."""
     why = _no_outline(pred, truth) or ("" if pred.video is not None else "no frames in the samples")
-    if not why and truth.mask is not None and not truth.mask.any():
-        why = "its mask is empty"
     if why or pred.video is None or pred.depth is None or truth.mask is None:
         return {}, {"alignment": why}
     found = alignment(pred.video, pred.depth, truth.mask, _limit(pred))
@@ -181,9 +176,16 @@ def _no_outline(pred: EvalClip, truth: EvalClip) -> str:
     """Why the depth has no outline to compare with a mask; empty where it has one."""
     if pred.depth is None:
         return _without(pred, "depth")
+    if truth.rule.scope == "frame":
+        return "depth of the whole frame has no outline by a threshold"
+    return _no_person(truth)
+
+
+def _no_person(truth: EvalClip) -> str:
+    """Why nobody is known to be in the true clip; empty where somebody is."""
     if truth.mask is None:
         return "the reference has no mask"
-    return "depth of the whole frame has no outline by a threshold" if truth.rule.scope == "frame" else ""
+    return "" if truth.mask.any() else "its mask is empty"
 
 
 def _limit(pred: EvalClip) -> float:

@@ -37,6 +37,12 @@ class Table:
         """Rows that nobody has measured here."""
         return [_name(line.paper) for line in self.lines if line.measured is None]
 
+    @property
+    def measured(self) -> list[Result]:
+        """What was measured, each once; one may stand in several lines."""
+        found = [line.measured for line in self.lines if line.measured is not None]
+        return list({(one.origin, one.name): one for one in found}.values())
+
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Headings and lines: for each metric the paper's number, then ours."""
         heads = [head for metric in self.metrics for head in (f"{metric.heading} paper", "ours")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli._output import Output
 from idol_eval import baselines, geometry
+from idol_eval.config import BenchConfig
 from idol_eval.protocol import Protocol
 from idol_eval.readers import PreparedSet
 from idol_eval.samples import ClipSet, DepthRule
@@ -27,6 +28,11 @@ class Against:
     ids: Sequence[str]
     protocol: Protocol
     checkpoint: Path | None = None
+
+
+def ceiling(config: BenchConfig, baselines_too: bool) -> "list[Candidate]":
+    """The true clips as their own answer: always where alignment is measured, whose scores mean nothing without."""
+    return [baselines.Truth()] if baselines_too or "alignment" in config.families else []
 
 
 def rows(out: Output, against: Against, train_data: Path | None) -> "list[Candidate]":

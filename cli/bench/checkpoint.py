@@ -12,7 +12,7 @@ from cli._output import Output
 from cli.bench import baselines, scoring
 from cli.bench.annotators import Annotated, DepthInference, with_poses
 from cli.bench.ceiling import CodecCeiling
-from idol_eval.baselines import Candidate, Truth
+from idol_eval.baselines import Candidate
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet, SampleSet
 from idol_eval.samples import DepthRule, Pairing
@@ -82,8 +82,8 @@ def run(
     rows = _measured(out, job, (settings.seed, *choice.repeats), folder.path, place.part(ids))
     described = next(one.samples.describe() for one in rows)
     rows = [*rows, *_with_inferred_depth(rows, choice.infer_depth, reference.rule), CodecCeiling(pipe=pipe)]
+    rows += baselines.ceiling(config, choice.baselines)
     if choice.baselines:
-        rows.append(Truth())
         against = baselines.Against(reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path)
         rows += baselines.rows(out, against, choice.train_data)
     rows = with_poses(rows, choice.pose)

@@ -47,6 +47,7 @@ def _merge(
     as_json: JsonOption = False,
 ) -> None:
     out = Output.of(json=as_json)
+    from cli.bench import sheet
     from cli.bench.deliver import Findings, Report, deliver
     from cli.bench.documents import check_ending
     from idol_eval import shards
@@ -62,6 +63,7 @@ def _merge(
         protocol=merged.protocol,
         reference=merged.evidence.reference,
         record={"shards": [str(folder) for folder in found]},
+        panels=sheet.kept_worst(found, merged.rows),
     )
     deliver(out, findings, Report(folder=output, files=to or [], paper=paper or None))
 

@@ -63,6 +63,8 @@ def weight_files(texts: Sequence[str]) -> dict[str, Path]:
             raise ValueError(f"--weights {text}: give one of {', '.join(f'{name}=FILE' for name in known)}")
         if not Path(file).is_file():
             raise FileNotFoundError(f"{file}: no such weight file (--weights {family})")
+        if family in files:
+            raise ValueError(f"--weights {text}: {family} has {files[family]} already; give one file of each")
         files[family] = Path(file)
     return files
 

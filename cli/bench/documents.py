@@ -1,8 +1,8 @@
 """Tables in files: Markdown, LaTeX, HTML or JSON by the file's ending."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ from idol_eval.report import table_markdown
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """One table: its headings and lines, and what is to be said below it."""
+    """One table: its headings and lines, and what is to be said below it.
+
+    ``below`` is HTML that a page has under the table, made for the file that is written.
+    """
 
     title: str
     cells: tuple[list[str], list[list[str]]]
     remarks: Sequence[str] = ()
+    below: Callable[[Path], str] = field(default=lambda file: "", kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +38,13 @@ class Document:
             for text in block.remarks:
                 out.line(text)
         for file in files:
-            write_text(file, self.text(check_ending(file)))
+            write_text(file, self.text(file))
             out.line(str(file))
         out.result(self.data)
 
-    def text(self, ending: str) -> str:
-        """All of it for a file of this ending."""
+    def text(self, file: Path) -> str:
+        """All of it in the form of the file's ending."""
+        ending = check_ending(file)
         if ending == ".json":
             return json.dumps(self.data, indent=2) + "\n"
         if ending == ".md":
@@ -50,7 +55,8 @@ class Document:
             return "\n".join(plain_table(block.title, *block.cells, block.remarks) for block in self.blocks)
         from idol_eval.pages import page, section
 
-        return page(self.title, "".join(section(block.title, block.cells, block.remarks) for block in self.blocks))
+        sections = [section(one.title, one.cells, one.remarks) + one.below(file) for one in self.blocks]
+        return page(self.title, "".join(sections))
 
 
 def _markdown(block: Block) -> str:

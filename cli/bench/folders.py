@@ -10,7 +10,7 @@ from cli._output import Output
 from cli.bench import baselines, scoring
 from cli.bench.annotators import Annotated, DepthInference, with_poses
 from idol_eval import samples as folders
-from idol_eval.baselines import Candidate, Truth
+from idol_eval.baselines import Candidate
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet, SampleSet
 from idol_eval.samples import ClipSet, DepthRule, Pairing, SampleError
@@ -57,9 +57,10 @@ def run(out: Output, choice: Choice, config: BenchConfig, place: scoring.Place) 
         SampleCandidate.of(name, own, pairings[name], config.protocol.frames) for name, own in sets.items()
     ]
     rows = _with_inferred_depth(rows, choice, true)
+    rows += baselines.ceiling(config, choice.baselines)
     if choice.baselines:
         against = baselines.Against(reference=true, ids=ids, protocol=config.protocol)
-        rows += [Truth(), *baselines.rows(out, against, choice.train_data)]
+        rows += baselines.rows(out, against, choice.train_data)
     rows = with_poses(rows, choice.pose)
     scored = scoring.score(out, scoring.Job(candidates=rows, reference=true, ids=ids), config, place)
     return Result(rows=scored, reference=true, candidates=rows, record=_record(sets, pairings))
@@ -132,13 +133,8 @@ def _has_depth(row: SampleCandidate) -> bool:
 def _say(out: Output, choice: Choice, pairings: dict[str, Pairing], ids: Sequence[str]) -> None:
     names = ", ".join(str(path) for path in choice.samples)
     _defaults.announce(out, samples=names, reference=str(choice.reference), clips=f"{len(ids)}")
-    for pairing in list(pairings.values())[:1]:
-        if pairing.unused:
-            out.warn(f"{len(pairing.unused)} reference clips have no sample and are left out: {few(pairing.unused)}")
-    for pairing in pairings.values():
-        for own, other in pairing.pairs:
-            if own != other:
-                out.warn(f"{own} is compared with {other}, the only clip on either side")
+    for text in dict.fromkeys(note for pairing in pairings.values() for note in pairing.notes):
+        out.warn(text)
 
 
 def _record(sets: dict[str, ClipSet], pairings: dict[str, Pairing]) -> dict[str, Any]:
@@ -150,8 +146,3 @@ def _record(sets: dict[str, ClipSet], pairings: dict[str, Pairing]) -> dict[str,
 
 def _as_split(name: str | None) -> Split:
     return next(split for split in get_args(Split) if split == name)
-
-
-def few(names: Sequence[str]) -> str:
-    """The first five, and how many more."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli._output import Output
+from cli.bench import sheet
 from idol_eval.baselines import Candidate
 from idol_eval.bench import BenchConfig, Row
 from idol_eval.concluding import conclude
@@ -60,5 +61,7 @@ def score(out: Output, job: Job, config: BenchConfig, place: Place) -> list[Row]
         if place.shard is None:
             return conclude(evidence, store, config)
     assert place.folder is not None  # Place asks for it
-    evidence.save(place.folder / place.shard.folder / EVIDENCE)
+    home = place.folder / place.shard.folder
+    evidence.save(home / EVIDENCE)
+    sheet.keep_worst(home, evidence, job.candidates, (job.reference, config.protocol))
     return []

@@ -1,7 +1,10 @@
 """``idol bench table N``."""
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from cli import _defaults
 from cli._output import Output
@@ -18,9 +21,33 @@ def show(out: Output, number: int, scores: Sequence[Path] | None, dataset: str |
     built = tables.build(number, results.read(found), _places(), dataset)
     Document(
         title=f"Table {number} of the paper",
-        blocks=[Block(title=f"Table {number}. {one.title}", cells=one.cells(), remarks=_remarks(one)) for one in built],
+        blocks=[_block(one) for one in built],
         data={"tables": [one.to_json() for one in built]},
     ).show(out, files)
+
+
+def _block(table: tables.Table) -> Block:
+    return Block(
+        title=f"Table {table.number}. {table.title}",
+        cells=table.cells(),
+        remarks=_remarks(table),
+        below=partial(_measured, table),
+    )
+
+
+def _measured(table: tables.Table, file: Path) -> str:
+    """Plots and worst clips for a page at ``file``, with links to the pages of the runs, which have the pictures."""
+    from idol_eval.pages import measured_section
+
+    found = table.measured
+    pages = dict.fromkeys(Path(one.origin).with_name("scores.html") for one in found)
+    looks = [(_address(one, file), f"worst and median clips, as pictures: {one}") for one in pages if one.is_file()]
+    return measured_section([one.as_row() for one in found], table.metrics, looks)
+
+
+def _address(page: Path, file: Path) -> str:
+    """As a link in ``file``: folders that move together keep it."""
+    return quote(Path(os.path.relpath(page.resolve(), file.resolve().parent)).as_posix())
 
 
 def _found() -> list[Path]:

@@ -1,4 +1,4 @@
-"""TorchScript I3D (``i3d_torchscript.pt`` of StyleGAN-V) as a plain file of tensors, proven by what it computes.
+"""TorchScript I3D (``i3d_torchscript.pt`` of StyleGAN-V) as a plain file of tensors, checked by what it computes.
 
 Names inside such a file are its author's; units come in the network's order, so tensors are matched by order and shape.
 Whether that was right is then measured: both networks must give the same logits.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from idol_eval.readers.numbering import check_frames
 from idol_eval.readers.tracks import (
     LOSSY_PICTURES,
     picture_files,
@@ -22,13 +23,18 @@ T = TypeVar("T", bound=np.generic)
 
 
 class PictureSet:
-    """One folder of pictures a clip; beside the frames, folders ``depth`` (8 or 16-bit grey) and ``mask``."""
+    """One folder of pictures a clip; beside the frames, folders ``depth`` (8 or 16-bit grey) and ``mask``.
+
+    Raises SampleError for a folder that is no whole clip by its files' names (`check_frames`).
+    """
 
     def __init__(self, path: Path, folders: dict[str, Path]) -> None:
         self.path, self._folders = path, folders
-        self.lossy = any(
-            file.suffix.lower() in LOSSY_PICTURES for folder in folders.values() for file in picture_files(folder)
-        )
+        frames = [picture_files(folder) for folder in folders.values()]
+        companions = [picture_files(folder / name) for folder in folders.values() for name in ("depth", "mask")]
+        for files in (*frames, *companions):
+            check_frames(files)
+        self.lossy = any(file.suffix.lower() in LOSSY_PICTURES for files in frames for file in files)
 
     @classmethod
     def find(cls, path: Path) -> "PictureSet | None":

@@ -1,12 +1,12 @@
 """What the readers share: folders, single pictures, lossless tracks."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idol_eval.readers.numbering import parts
 from idol_eval.samples import SampleError
 from idol_prep.video import probe, read_ffv1
 
@@ -26,9 +26,7 @@ def subfolders(path: Path) -> list[Path]:
 def picture_files(folder: Path) -> list[Path]:
     """Picture files in the order of the numbers in their names."""
     files = [file for file in folder.iterdir() if file.suffix.lower() in PICTURES] if folder.is_dir() else []
-    return sorted(
-        files, key=lambda file: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.stem)]
-    )
+    return sorted(files, key=parts)
 
 
 def stacked(frames: list[NDArray], folder: Path) -> NDArray:

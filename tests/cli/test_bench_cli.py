@@ -183,6 +183,17 @@ def test_left_out_reference_clips_are_said(tmp_path: Path) -> None:
     assert [row["name"] for row in result["rows"]] == ["mine"]
     assert result["rows"][0]["values"]["psnr"] == "inf"
     assert "1 reference clips have no sample and are left out: b" in done.stderr
+    assert result["rows"][0]["notes"] == ["1 reference clips have no sample and are left out: b"]
+
+
+def test_alignment_always_has_its_ceiling(tmp_path: Path) -> None:
+    truth = tiny_clips.dataset(tmp_path / "data", {"a": "test"}, frames=2)
+    mine = tiny_clips.samples(tmp_path / "mine", truth, noise=5)
+    wanted = ["--metrics", "alignment", "--samples", mine, "--reference", truth.root, "--no-baselines", "--json"]
+    rows = {row["name"]: row["values"] for row in json.loads(idol(*wanted).stdout)["rows"] if row["kind"] != "paper"}
+    assert list(rows) == ["mine", "true clips"]
+    assert rows["true clips"]["align_outline"] == 1
+    assert rows["true clips"]["align_edges"] > rows["mine"]["align_edges"]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +207,8 @@ def test_left_out_reference_clips_are_said(tmp_path: Path) -> None:
         (["--metrics", "vmaf"], "unknown metric 'vmaf'"),
         (["--weights", "vgg=x"], "--weights vgg=x: give one of fid_fvd=FILE"),
         (["--weights", "fvd=absent.pt"], "absent.pt: no such weight file"),
+        (["--weights", f"fid={__file__}", "--weights", f"fid={__file__}"], "fid has"),
+        (["--weights", f"fvd={__file__}", "--metrics", "psnr,fid"], "no chosen metric of protocol idol-8 uses them"),
         (["--ckpt", "absent"], "absent"),
     ],
 )

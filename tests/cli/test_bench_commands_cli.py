@@ -59,6 +59,13 @@ def test_methods_as_rows_with_sheet_and_files(tmp_path: Path, home: Path, truth:
     assert measured["TPS"]["values"]["depth_mse"] == rows[1]["values"]["depth_mse"]
     assert measured["FOMM"] is None
     assert "FOMM, tiktok" in found["gaps"]
+    shown = idol("table", "1", "--scores", files[-1], "--dataset", "tiktok", "--to", tmp_path / "pages" / "table.html")
+    assert shown.exit_code == 0, shown.output
+    page = (tmp_path / "pages" / "table.html").read_text()
+    assert page.count("<figure>") == 1  # depth L2 is all that the paper's table and these rows share
+    assert page.count("<rect") == 2
+    assert [f"<td>{id}</td>" in page for id in "abc"] == [True] * 3
+    assert 'href="../scores.html"' in page
 
 
 def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, truth: Dataset) -> None:
@@ -73,7 +80,10 @@ def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, trut
     for one, two in zip(rows, whole["rows"], strict=True):
         assert one["values"] == two["values"]
     assert rows[0]["intervals"] == whole["rows"][0]["intervals"]
-    assert (tmp_path / "whole" / "scores.html").is_file()
+    worst = max(whole["rows"][0]["per_clip"], key=lambda clip: clip["depth_mse"])["id"]
+    page = (tmp_path / "whole" / "scores.html").read_text()
+    assert f"worst clip by depth L2: {worst}, frames 0, 1, 2, 3" in page
+    assert page.count("data:image/png") == 1
     alone = idol("merge", tmp_path / "shard-1-of-2")
     assert alone.exit_code == 2
     assert "1 of 3 clips are in no shard (b)" in alone.stderr
@@ -93,7 +103,7 @@ def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, trut
         (["--samples", "GOOD", "--reference", "TRUTH", "--repeat", "2"], "--repeat: goes with a checkpoint"),
         (["--samples", "GOOD", "--samples", "FEW", "--reference", "TRUTH"], "row few: lacks clip c, which good has"),
         (["--samples", "MP4", "--reference", "TRUTH", "--lossless"], "lossy pictures or videos, and --lossless"),
-        (["--samples", "CUT", "--reference", "TRUTH"], "breaks off after 1 of 4 frames"),
+        (["--samples", "CUT", "--reference", "TRUTH"], "a.mkv: breaks off after 1 of 4 frames"),
         (["--row", "a"], "--row: names a folder of --samples"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--metrics", "fvd"], "4 frames are too few for snippets of 8"),
         (["table", "3", "--dataset", "mnist"], "the paper has no such row: table 3, dataset mnist"),

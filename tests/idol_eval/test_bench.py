@@ -229,8 +229,31 @@ def test_an_empty_mask_is_named(tmp_path: Path) -> None:
         Image.new("L", (tiny_clips.WIDTH, tiny_clips.HEIGHT)).save(file)
     mine, true = open_set(tiny_clips.samples(tmp_path / "set", truth)), open_set(home)
     row = score([SampleCandidate.of("mine", mine, pair(mine, true))], true, true.ids, PAIRWISE)[0]
-    assert row.left_out == ("depth on the person: its mask is empty (b)",)
+    assert row.left_out == ("depth on the person: its mask is empty (b)", "silhouette: its mask is empty (b)")
+    assert "silhouette_iou" not in row.per_clip[1]
     assert row.values["depth_fg_mse"] == pytest.approx(0, abs=1e-8)
+
+
+def test_a_lossy_reference_is_named(tmp_path: Path, truth: Dataset) -> None:
+    mine = open_set(tiny_clips.samples(tmp_path / "set", truth))
+    true = open_set(tiny_clips.videos(tmp_path / "films", truth, ".mp4"))
+    rows = score([SampleCandidate.of("mine", mine, pair(mine, true)), HeldStill()], true, true.ids, PAIRWISE)
+    assert rows[0].notes == (f"{true.path}: lossy pictures or videos, which moves every score of frames",)
+    assert not rows[0].lossy
+    assert not rows[1].notes
+
+
+def test_weights_that_nothing_would_use_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file.pt"
+    with pytest.raises(ValueError, match=r"weights fvd=.*file\.pt: no chosen metric of protocol idol-8 uses them"):
+        BenchConfig(families=("psnr", "kid"), weights={"fvd": file})
+    with pytest.raises(ValueError, match=r"weights lpips-vgg=.*: no chosen metric"):
+        BenchConfig(families=("psnr",), weights={"lpips-vgg": file})
+    with pytest.raises(ValueError, match="LPIPS takes one backbone"):
+        BenchConfig(weights={"lpips-alex": file, "lpips-vgg": file})
+    assert BenchConfig(families=("kid", "lpips"), weights={"fid": file, "lpips-alex": file}).feature_families == (
+        "fid",
+    )
 
 
 def test_choosing_metrics() -> None:

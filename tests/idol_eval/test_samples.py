@@ -174,6 +174,45 @@ def test_pictures_whose_conversion_would_lose_something_are_refused(tmp_path: Pa
         open_set(home).read("c")
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["0001.png", "0002.png", "0004.png"], r"0002\.png: the next frame is 0004\.png, where others are 1 apart"),
+        (["f8.png", "f0.png", "f12.png"], r"f0\.png: the next frame is f8\.png, where others are 4 apart"),
+        (["1.png", "0001.jpg", "2.png"], r"has the same name or number; keep one of them"),
+        (["a.png", "a.webp"], r"a\.png: a\.webp has the same name"),
+        (["1.png", "2.png", "cover.png"], r"2\.png: cover\.png is named in another way"),
+        (["left1.png", "right2.png"], r"left1\.png: right2\.png is named in another way"),
+    ],
+)
+@pytest.mark.parametrize("track", ["", "depth", "mask"])
+def test_pictures_that_are_no_whole_clip(tmp_path: Path, names: list[str], said: str, track: str) -> None:
+    (tmp_path / "a" / track).mkdir(parents=True)
+    for file in {tmp_path / "a" / "7.png", *(tmp_path / "a" / track / name for name in names)}:
+        if track or file.name != "7.png":
+            Image.new("L", (4, 4)).save(file)
+    with pytest.raises(SampleError, match=said):
+        open_set(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0.png"],
+        ["9.png", "10.png", "11.png"],
+        ["clip2_0000.png", "clip2_0004.png", "clip2_0008.png"],
+        ["12-30-59.png", "12-31-00.png", "12-31-07.png"],
+        ["begin.png", "end.png"],
+    ],
+)
+def test_any_even_numbering_is_a_clip(tmp_path: Path, names: list[str]) -> None:
+    for level, name in enumerate(names):
+        Image.new("L", (4, 4), level).save(tmp_path / name)
+    video = open_set(tmp_path).read(tmp_path.name).video
+    assert video is not None
+    assert video[:, 0, 0, 0].tolist() == list(range(len(names)))
+
+
 def test_two_videos_of_one_name(tmp_path: Path, truth: Dataset) -> None:
     home = tiny_clips.videos(tmp_path / "set", truth)
     (home / "a.mp4").write_bytes(b"")
@@ -190,10 +229,13 @@ def test_pairing(tmp_path: Path, truth: Dataset) -> None:
         pair(open_set(mine), open_set(truth.root, split="test"))
     only = pair(open_set(mine / "b"), open_set(truth.root))
     assert (only.pairs, only.unused) == ((("b", "b"),), ("a", "c"))
+    assert only.notes == ("2 reference clips have no sample and are left out: a, c",)
     (mine / "b").rename(tmp_path / "renamed")
     with pytest.raises(SampleError, match="renamed is not among"):
         pair(open_set(tmp_path / "renamed"), open_set(truth.root))
-    assert pair(open_set(tmp_path / "renamed"), open_set(truth.root, split="train")).pairs == (("renamed", "c"),)
+    alone = pair(open_set(tmp_path / "renamed"), open_set(truth.root, split="train"))
+    assert alone.pairs == (("renamed", "c"),)
+    assert alone.notes == ("renamed is compared with c, the only clip on either side",)
 
 
 def test_centred_square(truth: Dataset) -> None:
