@@ -1,5 +1,6 @@
 """``idol prep verify`` and ``idol prep report``: is a prepared dataset whole, and is it good?"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def _report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Page to write (default: report.html in the dataset).")
     ] = None,
+    worst: Annotated[int | None, typer.Option(min=1, help="Show only so many, the worst ones (default: all).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     out = Output.of(json=as_json)
@@ -32,9 +34,13 @@ def _report(
     page = output or chosen.path / "report.html"
     _defaults.announce(out, data=chosen, output=page)
     with out.progress(None, "report") as bar:
-        clips = write_report(chosen.path, page, lambda done, total: bar.update(done, total=total))
-    out.line(f"report: {page}")
-    out.result({"dataset": chosen.path, "report": page, "clips": clips})
+        shown = write_report(chosen.path, page, worst, lambda done, total: bar.update(done, total=total))
+    for clip, reason in shown.damaged.items():
+        out.warn(f"{clip}: {reason}")
+    out.line(
+        f"report: {page}" + (f" (the {shown.clips} worst of {shown.all} clips)" if shown.clips < shown.all else "")
+    )
+    out.result({"dataset": chosen.path, "report": page, **asdict(shown)})
 
 
 def _verify(data: DataArgument = None, as_json: JsonOption = False) -> None:

@@ -94,24 +94,28 @@ def _plan(out: Output, source: "Source", path: Path, options: "PrepOptions") -> 
 
     plan: Plan = make_plan(source, path, options)
     seconds = None if plan.seconds is None else round(plan.seconds, 1)
-    out.table(
-        "Nothing was written; this would be done",
-        ["clips", "finished", "unreadable", "frames", "of unknown length", "megabytes", "seconds"],
-        [
-            [
-                plan.clips,
-                plan.finished,
-                len(plan.unreadable),
-                plan.frames,
-                plan.uncounted,
-                round(plan.bytes / 1e6, 1),
-                seconds,
-            ]
-        ],
-    )
+    names = ["clips", "finished", "unreadable", "frames", "of unknown length", "megabytes", "seconds of one worker"]
+    counts = [plan.clips, plan.finished, len(plan.unreadable), plan.frames, plan.uncounted]
+    out.table("Nothing was written; this would be done", names, [[*counts, megabytes(plan.bytes), seconds]])
+    warn_of_room(out, path, plan.bytes)
     if plan.unreadable:
         out.table("Unreadable", ["clip", "reason"], [[clip, reason] for clip, reason in plan.unreadable.items()])
     out.result({"dry_run": True, "dataset": path, **asdict(plan)})
+
+
+def megabytes(size: int | None) -> float | None:
+    """Bytes for a table."""
+    return None if size is None else round(size / 1e6, 1)
+
+
+def warn_of_room(out: Output, path: Path, size: int | None) -> None:
+    """Say so where the disk of ``path``, which need not exist yet, has no room for so many bytes."""
+    from shutil import disk_usage
+
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    free = disk_usage(there).free
+    if size is not None and size > free:
+        out.warn(f"{path}: {megabytes(size)} MB are needed and {megabytes(free)} are free; choose another disk with -o")
 
 
 def _summarise(out: Output, summary: "Summary") -> None:

@@ -9,6 +9,7 @@ import typer
 from cli import _defaults
 from cli._output import Output
 from cli._prep_options import AUTO, GOOD, WHO, Common, limits_of, part_of, shared_options
+from cli._prep_run import megabytes, warn_of_room
 
 if TYPE_CHECKING:
     from idol_prep.prep_options import Progress, Summary
@@ -132,10 +133,10 @@ def _plan(out: Output, source: "PictureSource", path: Path, options: "StillOptio
 
     plan = make_still_plan(source, path, options)
     names = ["shards", "settled", "pictures", "tried", "good", "megabytes", "seconds"]
-    size = None if plan.bytes is None else round(plan.bytes / 1e6, 1)
     seconds = None if plan.seconds is None else round(plan.seconds, 1)
-    row = [plan.groups, plan.settled, plan.pictures, plan.tried, plan.good, size, seconds]
+    row = [plan.groups, plan.settled, plan.pictures, plan.tried, plan.good, megabytes(plan.bytes), seconds]
     out.table("Nothing was written; this would be done", names, [row])
+    warn_of_room(out, path, plan.bytes)
     out.result({"dry_run": True, "stills": path, **asdict(plan)})
 
 

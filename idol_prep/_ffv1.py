@@ -6,8 +6,9 @@ Three layouts, all bit-exact both ways: ``rgb`` (uint8 [H,W,3], stored as bgr0),
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Literal, cast
 
 import av
 import numpy as np
-from av import Packet, VideoStream
+from av import Packet
 from av.container import InputContainer
 from av.video.plane import VideoPlane
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from idol_prep._errors import DataError
@@ -83,14 +85,19 @@ def read_ffv1(path: Path, start: int = 0, stop: int | None = None) -> NDArray:
     """
     if start < 0 or (stop is not None and stop <= start):
         raise TrackError(f"{path}: frames {start}:{stop} is no range; use 0 <= start < stop")
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such track")
-    try:
-        frames = list(_decode(path, start, stop))
-    except av.FFmpegError as error:
-        raise TrackError(f"{path}: cannot be decoded ({error.strerror}); prepare this clip again") from error
+    with _opened(path) as track:
+        frames = list(track.frames(start, stop))
     if not frames or (stop is not None and len(frames) != stop - start):
         raise TrackError(f"{path}: holds {start + len(frames)} frames, asked for {start}:{stop}")
+    return np.stack(frames)
+
+
+def pick_ffv1(path: Path, numbers: Sequence[int]) -> NDArray:
+    """Single frames by their numbers, [n,H,W,3] or [n,H,W]; the file is opened once. Raises as `read_ffv1` does."""
+    with _opened(path) as track:
+        frames = [frame for number in numbers for frame in track.frames(number, number + 1)]
+    if not frames or len(frames) != len(numbers):
+        raise TrackError(f"{path}: does not hold all of the frames {list(numbers)}")
     return np.stack(frames)
 
 
@@ -110,24 +117,42 @@ def packets_of(container: InputContainer, stream: VideoStream) -> closing[Genera
     return closing(cast("Generator[Packet, None, None]", container.demux(stream)))
 
 
-def _decode(path: Path, start: int, stop: int | None) -> Iterator[np.ndarray]:
-    """Arrays of the frames in [start, stop), entered by seeking."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "NONE"
-        rate, base = stream.average_rate, stream.time_base
-        if rate is None or base is None or stream.pix_fmt not in _LAYOUT:
-            raise TrackError(f"{path}: is no lossless track ({stream.pix_fmt})")
-        layout = _LAYOUT[stream.pix_fmt]
-        if start:
-            container.seek(round(start / rate / base), stream=stream, backward=True)
-        with packets_of(container, stream) as packets:
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """An open track."""
+
+    container: InputContainer
+    stream: VideoStream
+    layout: Layout
+    ticks: Fraction
+    """Of the stream's clock, a frame."""
+
+    def frames(self, start: int, stop: int | None) -> Iterator[NDArray]:
+        """Arrays of the frames in [start, stop), entered by seeking; none behind them is decoded."""
+        self.container.seek(round(start * self.ticks), stream=self.stream, backward=True)
+        with packets_of(self.container, self.stream) as packets:
             for frame in (frame for packet in packets for frame in packet.decode()):
-                index = round(frame.pts * base * rate) if frame.pts is not None else 0
-                if stop is not None and index >= stop:
+                index = round(frame.pts / self.ticks) if frame.pts is not None else 0
+                if start <= index and (stop is None or index < stop):
+                    yield _to_array(frame, self.layout)
+                if stop is not None and index >= stop - 1:
                     return
-                if index >= start:
-                    yield _to_array(frame, layout)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Track]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such track")
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            rate, base = stream.average_rate, stream.time_base
+            if rate is None or base is None or stream.pix_fmt not in _LAYOUT:
+                raise TrackError(f"{path}: is no lossless track ({stream.pix_fmt})")
+            yield _Track(container, stream, _LAYOUT[stream.pix_fmt], 1 / (rate * base))
+    except av.FFmpegError as error:
+        raise TrackError(f"{path}: cannot be decoded ({error.strerror}); prepare this clip again") from error
 
 
 def _rate(fps: float) -> Fraction:

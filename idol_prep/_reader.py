@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idol_prep._errors import DataError
-from idol_prep._ffv1 import read_ffv1
+from idol_prep._ffv1 import pick_ffv1, read_ffv1
 from idol_prep._files import (
     BACKGROUND_FILE,
     CLIP_FILE,
@@ -59,9 +61,19 @@ class Clip:
         """RGB pictures, uint8 [L,H,W,3]."""
         return self._track(FRAMES_FILE, start, stop)
 
+    def frames_at(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """Single RGB pictures by their numbers, uint8 [n,H,W,3]."""
+        with self._present(FRAMES_FILE) as file:
+            return pick_ffv1(file, numbers)
+
     def mask(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
         """Labels, uint8 [L,H,W]: 0 background, 1, 2, ... people."""
         return self._track(MASK_FILE, start, stop)
+
+    def mask_at(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """The labels of single frames, uint8 [n,H,W]."""
+        with self._present(MASK_FILE) as file:
+            return pick_ffv1(file, numbers)
 
     def depth(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """Depth in raw units, float32 [L,H,W], NaN where there is no value; ``record.depth`` says which end is near."""
@@ -103,10 +115,16 @@ class Clip:
 
     def _track(self, name: str, start: int, stop: int | None) -> NDArray:
         start, stop = self._range(start, stop)
+        with self._present(name) as file:
+            return read_ffv1(file, start, stop)
+
+    @contextmanager
+    def _present(self, name: str) -> Iterator[Path]:
+        file = self.path / name
         try:
-            return read_ffv1(self.path / name, start, stop)
+            yield file
         except FileNotFoundError as error:
-            raise DataError(f"{self.path / name}: is missing; prepare this clip again") from error
+            raise DataError(f"{file}: is missing; prepare this clip again") from error
 
     def _range(self, start: int, stop: int | None) -> tuple[int, int]:
         stop = self.record.frames if stop is None else stop

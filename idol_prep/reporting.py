@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from idol_prep import colormap
 from idol_prep._files import explained
 from idol_prep._leftovers import replaced
 from idol_prep._rejects import RejectLog
-from idol_prep.pose import render
-from idol_prep.schema import Clip, ClipRecord, Dataset
+from idol_prep._strip_store import STYLE, StripStore, strip_store
+from idol_prep._strips import strips
+from idol_prep.schema import ClipRecord, DataError, Dataset
 
-_HEIGHT = 80
-_AT = (1 / 6, 1 / 2, 5 / 6)
-"""Where in a clip the strip's frames are taken."""
-_QUALITY = 55
+MOST = 20_000
+"""Clips on one page, at 5 KB each: beyond it a browser takes long to open it."""
+
 _LARGER_IS_WORSE = {
     "missed_frames": 1, "missed_joints": 1, "jumps": 1, "mask_flicker": 1, "depth_flicker": 1, "crowd": 1, "cuts": 1,
     "skipped_frames": 1, "depth_cover": -1, "resolution": -1,
@@ -31,78 +29,96 @@ _LARGER_IS_WORSE = {
 """Sign of each score that has a bad end."""
 
 
-def write_report(root: Path, out: Path, progress: Callable[[int, int], None] | None = None) -> int:
-    """Write the page about the dataset in ``root`` to ``out``; returns how many clips it shows.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reported:
+    """What a page shows: how many of the dataset's clips, and which of them cannot be read."""
 
-    A clip takes 4 KB of it. Raises `DataError` for a dataset that is not finished, or damaged.
+    clips: int
+    all: int
+    damaged: dict[str, str]
+    """Reasons by id. They stand on the page too, before all others."""
+
+
+def write_report(
+    root: Path, out: Path, worst: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> Reported:
+    """Write the page about the dataset in ``root`` to ``out``: about all clips, or about the ``worst`` so many.
+
+    A clip takes 5 KB of it. Run again, it draws only what is new, and continues where it was broken off. Raises
+    `DataError` for a dataset that is not finished, for more clips than `MOST`, and for a page that cannot be written.
     """
     dataset = Dataset.open(root)
     records = list(dataset.records())
-    worst = mean_ranks(records)
-    clips = []
-    for number, (record, rank) in enumerate(zip(records, worst, strict=True), start=1):
-        clips.append(_row(dataset.clip(record.id), rank))
-        if progress:
-            progress(number, len(records))
-    page = (files("idol_prep") / "assets" / "report.html").read_text(encoding="utf-8")
-    with explained(out.parent), replaced(out) as stream:
-        stream.write(page.replace("__DATA__", _as_script(_document(dataset, records, clips))).encode())
-    return len(clips)
+    chosen = _worst_first(records, len(records) if worst is None else worst)
+    if len(chosen) > MOST:
+        raise DataError(f"{root}: {len(chosen)} clips are too many for one page; --worst {MOST} shows the worst ones")
+    if out.is_dir():
+        raise DataError(f"{out}: is a folder; name the page to write, such as {out / 'report.html'}")
+    with explained(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with strip_store(out) as store:
+            damaged = _draw(dataset, [record for record, _ in chosen], store, progress or (lambda done, total: None))
+            clips = [_row(record, rank, _shown(record, store, damaged)) for record, rank in chosen]
+            _write(out, _document(dataset, records, clips))
+    return Reported(clips=len(clips), all=len(records), damaged=damaged)
+
+
+def _draw(
+    dataset: Dataset, records: list[ClipRecord], store: StripStore, progress: Callable[[int, int], None]
+) -> dict[str, str]:
+    """Draw the strips that are not known yet; returns the clips that cannot be read, and why."""
+    missing = [record for record in records if record.sha256 not in store.known]
+    drawn = strips(dataset, [record.id for record in missing])
+    damaged = {}
+    for number, (record, shown) in enumerate(zip(missing, drawn, strict=True), start=1):
+        if isinstance(shown, str):
+            damaged[record.id] = shown
+        else:
+            store.add(record.sha256, base64.b64encode(shown).decode())
+        progress(len(records) - len(missing) + number, len(records))
+    return damaged
 
 
 def mean_ranks(records: list[ClipRecord]) -> NDArray[np.float64]:
     """How bad each clip is among all, [n] from 0 to 1: the mean of its ranks by every score with a bad end.
 
-    Equal scores share a rank, so a score that is the same everywhere says nothing.
+    Equal scores share a rank, so a score that is the same everywhere says nothing; nor does one that a clip has not.
     """
-    from scipy.stats import rankdata
-
-    named = [name for name in _LARGER_IS_WORSE if any(name in record.scores for record in records)]
-    if not named or len(records) < 2:
-        return np.zeros(len(records))
-    ranks = [
-        rankdata([_LARGER_IS_WORSE[name] * record.scores.get(name, 0.0) for record in records], method="average")
-        for name in named
-    ]
-    return (np.mean(ranks, axis=0) - 1) / (len(records) - 1)
+    sums, counts = np.zeros(len(records)), np.zeros(len(records))
+    for name, sign in _LARGER_IS_WORSE.items():
+        has = [index for index, record in enumerate(records) if name in record.scores]
+        if len(has) > 1:
+            sums[has] += _ranks(np.array([sign * records[index].scores[name] for index in has]))
+            counts[has] += 1
+    return sums / np.maximum(counts, 1)
 
 
-def strip(clip: Clip) -> NDArray[np.uint8]:
-    """Three frames with mask and pose, then the middle one's depth, side by side: uint8 [80,W,3]."""
-    record = clip.record
-    numbers = [min(int(part * record.frames), record.frames - 1) for part in _AT]
-    tiles = [_overlay(clip, number) for number in numbers]
-    if record.depth is not None:
-        middle = numbers[len(numbers) // 2]
-        depth, mask = clip.depth(middle, middle + 1), clip.mask(middle, middle + 1)
-        name = "hot" if record.depth.scope == "person" else "gray"
-        tiles.append(_small(colormap.encode(record.depth.normalise(depth, mask), name)[0]))
-    return np.concatenate(tiles, axis=1)
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 for the smallest to 1 for the largest; equal ones share the mean of theirs."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") - 1) / (2 * (len(values) - 1))
 
 
-def _overlay(clip: Clip, number: int) -> NDArray[np.uint8]:
-    frame, mask = clip.frames(number, number + 1)[0], clip.mask(number, number + 1)[0]
-    size = (frame.shape[0], frame.shape[1])
-    drawn = render(clip.keypoints(number, number + 1), size, size)[0]
-    shown = np.where(mask[..., None] > 0, frame, frame // 3)
-    return _small(np.where(drawn.any(axis=-1, keepdims=True), drawn, shown))
+def _worst_first(records: list[ClipRecord], count: int) -> list[tuple[ClipRecord, float]]:
+    """The ``count`` worst records and how bad they are."""
+    ranks = mean_ranks(records)
+    return [(records[index], float(ranks[index])) for index in np.argsort(-ranks, kind="stable")[:count]]
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    width = max(1, round(picture.shape[1] * _HEIGHT / picture.shape[0]))
-    return np.asarray(Image.fromarray(picture).resize((width, _HEIGHT), Image.Resampling.LANCZOS))
+def _shown(record: ClipRecord, store: StripStore, damaged: dict[str, str]) -> dict[str, str]:
+    if record.id in damaged:
+        return {"damaged": damaged[record.id]}
+    return {"strip": store.known[record.sha256]}
 
 
-def _row(clip: Clip, worst: float) -> dict:
-    record = clip.record
-    encoded = io.BytesIO()
-    Image.fromarray(strip(clip)).save(encoded, format="WEBP", quality=_QUALITY)
+def _row(record: ClipRecord, rank: float, shown: dict[str, str]) -> dict:
     return {
         "id": record.id,
         "split": record.split,
         "source": record.source,
-        "scores": {"worst": round(float(worst), 4), "frames": record.frames, **record.scores},
-        "strip": base64.b64encode(encoded.getvalue()).decode(),
+        "content": record.sha256,
+        "scores": {"worst": round(rank, 4), "frames": record.frames, **record.scores},
+        **shown,
     }
 
 
@@ -114,14 +130,22 @@ def _document(dataset: Dataset, records: list[ClipRecord], clips: list[dict]) ->
     frames = sum(record.frames for record in records)
     makers = ", ".join(f"{track} by {info['name']}" for track, info in dataset.info.get("annotators", {}).items())
     scores = {name: None for clip in clips for name in clip["scores"]}
+    part = "" if len(clips) == len(records) else f"the {len(clips)} worst of "
     return {
-        "name": f"{dataset.root.resolve().name}: {len(records)} clips",
+        "style": STYLE,
+        "name": f"{dataset.root.resolve().name}: {part}{len(records)} clips",
         "facts": f"{frames} frames; {makers or 'annotators not noted'}; content {dataset.content_hash[:12]}",
-        "splits": sorted({record.split for record in records}),
+        "splits": sorted({clip["split"] for clip in clips}),
         "scores": list(scores),
         "clips": clips,
         "rejects": rejects,
     }
+
+
+def _write(page: Path, document: dict) -> None:
+    empty = (files("idol_prep") / "assets" / "report.html").read_text(encoding="utf-8")
+    with replaced(page) as stream:
+        stream.write(empty.replace("__DATA__", _as_script(document)).encode())
 
 
 def _as_script(document: dict) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 
+from idol_prep._still_shard import shard_writer
 from idol_prep.sources.pictures import PictureGroup, PictureSource
 from idol_prep.still_making import StillMaker
 from idol_prep.still_options import StillOptions
@@ -38,27 +40,46 @@ def make_still_plan(source: PictureSource, out: Path, options: StillOptions) -> 
     left = [group for group in groups if not settled(out, group.number)]
     counts = [group.count for group in left]
     pictures = None if None in counts else sum(count or 0 for count in counts)
-    good, tried, seconds = _trial(left[0], options) if left else ([], 0, 0.0)
-    known = pictures is not None and tried > 0
+    trial = _trial(left[0], options) if left else _Trial()
+    known = trial.tried and pictures
     return StillPlan(
         groups=len(groups),
         settled=len(groups) - len(left),
         pictures=pictures,
-        tried=tried,
-        good=len(good),
-        bytes=round(sum(good) / tried * pictures) if known and pictures else None,
-        seconds=seconds / tried * pictures if known and pictures else None,
+        tried=trial.tried,
+        good=trial.good,
+        bytes=round(trial.bytes / trial.tried * pictures) if known and pictures else None,
+        seconds=trial.seconds * pictures if known and pictures else None,
     )
 
 
-def _trial(group: PictureGroup, options: StillOptions) -> tuple[list[int], int, float]:
-    """Bytes of the good samples among a few pictures, how many were tried, and the seconds it took."""
+@dataclass(kw_only=True, slots=True)
+class _Trial:
+    """A few pictures made in earnest, in memory."""
+
+    tried: int = 0
+    good: int = 0
+    bytes: int = 0
+    """Of a shard with the good ones."""
+    seconds: float = 0.0
+    """Of one picture; the first, in which networks start, is left out where there are others."""
+
+
+def _trial(group: PictureGroup, options: StillOptions) -> _Trial:
+    done, stream, times = _Trial(), io.BytesIO(), [monotonic()]
     maker = StillMaker.make(options)
     try:
-        started = monotonic()
-        outcomes = [maker.outcome(raw) for raw in islice(group.pictures(), _TRIAL)]
-        seconds = monotonic() - started
+        with shard_writer(stream) as shard:
+            for raw in islice(group.pictures(), _TRIAL):
+                outcome = maker.outcome(raw)
+                done.tried += 1
+                if isinstance(outcome, EncodedStill):
+                    done.good += 1
+                    shard.add(outcome)
+                    done.bytes = stream.tell()
+                times.append(monotonic())
     finally:
         maker.close()
-    good = [len(one.picture) + len(one.mask) for one in outcomes if isinstance(one, EncodedStill)]
-    return good, len(outcomes), seconds
+    start = 1 if len(times) > 2 else 0
+    done.seconds = (times[-1] - times[start]) / max(len(times) - 1 - start, 1)
+    return done

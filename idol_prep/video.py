@@ -14,9 +14,19 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from idol_prep._ffv1 import Layout, TrackError, packets_of, read_ffv1, write_ffv1
+from idol_prep._ffv1 import Layout, TrackError, packets_of, pick_ffv1, read_ffv1, write_ffv1
 
-__all__ = ["Layout", "TrackError", "VideoInfo", "probe", "read_ffv1", "read_video", "write_ffv1", "write_mp4"]
+__all__ = [
+    "Layout",
+    "TrackError",
+    "VideoInfo",
+    "pick_ffv1",
+    "probe",
+    "read_ffv1",
+    "read_video",
+    "write_ffv1",
+    "write_mp4",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,14 +31,22 @@ def disc(seed: int, frames: int = 3, height: int = HEIGHT, width: int = WIDTH) -
     }
 
 
-def dataset(root: Path, splits: dict[str, str], frames: int = 3, **size: int) -> Dataset:
-    """A prepared dataset; ``splits`` maps clip ids to their split."""
+def dataset(
+    root: Path, splits: dict[str, str], frames: int = 3, scores: dict[str, dict] | None = None, **size: int
+) -> Dataset:
+    """A prepared dataset; ``splits`` maps clip ids to their split, ``scores`` to their quality figures."""
     writer = DatasetWriter(root, recipe={"kind": "disc"})
     for seed, (id, split) in enumerate(splits.items()):
         one = disc(seed, frames, **size)
         points = np.full((frames, 1, 18, 2), 12, np.float32)
         writer.write_clip(
-            ClipRecord(id=id, split=split, source=f"disc {seed}", fps=12),  # type: ignore[arg-type]
+            ClipRecord(
+                id=id,
+                split=split,  # type: ignore[arg-type]
+                source=f"disc {seed}",
+                fps=12,
+                scores=(scores or {}).get(id, {}),
+            ),
             frames=one["frames"],
             mask=one["mask"],
             keypoints=Keypoints(xy=points, score=np.ones((frames, 1, 18), np.float32)),

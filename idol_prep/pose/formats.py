@@ -6,6 +6,7 @@ when the person faces the camera.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -86,6 +87,11 @@ class Keypoints:
     def window(self, start: int = 0, stop: int | None = None) -> Keypoints:
         """Frames ``start`` to ``stop``."""
         return Keypoints(xy=self.xy[start:stop], score=self.score[start:stop], format=self.format)
+
+    def at(self, numbers: Sequence[int]) -> Keypoints:
+        """Single frames by their numbers."""
+        some = list(numbers)
+        return Keypoints(xy=self.xy[some], score=self.score[some], format=self.format)
 
     def save(self, path: Path) -> None:
         """Write ``keypoints.npz``: float32 ``xy`` and ``score``, and the ``format``'s name."""

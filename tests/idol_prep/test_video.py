@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idol_prep.video import Layout, TrackError, probe, read_ffv1, read_video, write_ffv1, write_mp4
+from idol_prep.video import Layout, TrackError, pick_ffv1, probe, read_ffv1, read_video, write_ffv1, write_mp4
 
 SHAPES: dict[Layout, tuple[int, ...]] = {"rgb": (13, 33, 47, 3), "gray": (13, 33, 47), "gray16": (13, 33, 47)}
 
@@ -24,6 +24,8 @@ def test_every_window_is_bit_exact(tmp_path: Path, layout: Layout, fps: float):
     for start in range(len(frames)):
         stop = min(start + 8, len(frames))
         np.testing.assert_array_equal(read_ffv1(path, start, stop), frames[start:stop])
+    for numbers in ([0], [12, 3, 3, 0], [5, 6, 7]):
+        np.testing.assert_array_equal(pick_ffv1(path, numbers), frames[numbers])
 
 
 def test_same_frames_same_bytes(tmp_path: Path):
@@ -54,6 +56,8 @@ def test_bad_tracks_are_refused(tmp_path: Path):
         read_ffv1(path, 10, 20)
     with pytest.raises(TrackError, match="no range"):
         read_ffv1(path, 5, 5)
+    with pytest.raises(TrackError, match=r"does not hold all of the frames \[3, 13\]"):
+        pick_ffv1(path, [3, 13])
     with pytest.raises(FileNotFoundError):
         read_ffv1(tmp_path / "none.mkv")
 
