@@ -25,6 +25,7 @@ _EXTRA_OF = {
     "onnxruntime": "dwpose",
     "segment_anything": "sam",
     "ray": "ray",
+    "deepspeed": "deepspeed",
     "fvcore": "dev",
     "skimage": "dev",
 }

@@ -61,13 +61,13 @@ def say_plan(out: Output, recipe: "Recipe") -> None:
 
 
 def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> None:
-    columns = ["stage", "weights", "gradients", "optimizer", "EMA", "activations", "all", "checkpoints on disk"]
+    held = ["weights", "gradients", "optimizer", "EMA", "activations", "all"]
     many = recipe.memory.micro_batch
     pieces = "a step's windows" if many is None else f"{many} window{'s' * (many > 1)}"
     out.table(
         f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}, {pieces} at once"
         f"{', blocks computed again' if recipe.memory.recompute else ''}; a GPU's libraries take about 1 more)",
-        columns,
+        ["stage", *held, "offloaded", "checkpoints on disk"],
         [[stage.stage, *(f"{number / _GB:,.2f}" for number in _numbers(stage))] for stage in stages],
     )
     holds, most = machine_memory(), max(stages, key=lambda stage: stage.total)
@@ -80,7 +80,7 @@ def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> N
 
 def _numbers(stage: "StageMemory") -> list[int]:
     held = [sum(stage.weights.values()), stage.gradients, stage.optimizer, stage.running_mean, stage.activations]
-    return [*held, stage.total, stage.checkpoints]
+    return [*held, stage.total, stage.host, stage.checkpoints]
 
 
 def _as_data(stage: "StageMemory") -> dict[str, Any]:

@@ -61,7 +61,8 @@ def _train(
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
     engine: Annotated[
-        Literal["ddp", "fsdp"], typer.Option(help="Several processes: each holds all weights, or a share.")
+        Literal["ddp", "fsdp", "deepspeed"],
+        typer.Option(help="Several processes: each holds all weights; a share; all, and a share of the gradients."),
     ] = "ddp",
     preview: Annotated[
         int, typer.Option(min=0, help="Every N steps, pictures and depth error of held-out clips; 0: none.")

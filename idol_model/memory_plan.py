@@ -15,6 +15,7 @@ from idol_model.chance import Chance
 from idol_model.checkpoint import KEPT
 from idol_model.codec_trainer import CodecStep, codec_as_stage
 from idol_model.diffusion import Diffusion
+from idol_model.engines import zero
 from idol_model.live_bytes import LiveBytes
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising
@@ -34,6 +35,8 @@ class StageMemory:
     """Bytes that one process holds in a stage, on top of what its libraries take (about 1 GB on a GPU).
 
     ``weights`` by part of the model; ``activations`` is the most that one piece of a step holds beside the rest.
+    ``host`` is what ``memory.offload`` keeps in the CPU's memory, which is no part of the total. ``saved`` is the
+    optimiser's state in a checkpoint, wherever it is kept.
     """
 
     stage: str
@@ -42,16 +45,18 @@ class StageMemory:
     optimizer: int
     running_mean: int
     activations: int
+    host: int
+    saved: int
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All of it but ``host``."""
         return sum(self.weights.values()) + self.gradients + self.optimizer + self.running_mean + self.activations
 
     @property
     def checkpoints(self) -> int:
         """Bytes on disk while a checkpoint is written: those kept and the new one."""
-        return (KEPT + 1) * (sum(self.weights.values()) + self.optimizer + self.running_mean)
+        return (KEPT + 1) * (sum(self.weights.values()) + self.saved + self.running_mean)
 
 
 def plan(recipe: Recipe) -> Iterator[StageMemory]:
@@ -72,14 +77,30 @@ def _planned(recipe: Recipe, stage: Stage, make: Any) -> StageMemory:
         model, activations = _measured(recipe, stage, make)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     numbers = sum(parameter.numel() for parameter in trained)
+    state = round(OPTIMIZERS[recipe.optimizer].bytes_each * numbers)
+    keeps = _offloaded if recipe.memory.offload else _on_device
     return StageMemory(
         stage=stage.name,
         weights={name: _WORD * count for name, count in selection.part_counts(model).items()},
-        gradients=_WORD * numbers,
-        optimizer=round(OPTIMIZERS[recipe.optimizer].bytes_each * numbers),
         running_mean=_WORD * numbers if stage.ema else 0,
         activations=activations,
+        saved=state,
+        **keeps(recipe, trained, state),
     )
+
+
+def _on_device(recipe: Recipe, trained: list[nn.Parameter], state: int) -> dict[str, int]:
+    del recipe
+    return {"gradients": _WORD * sum(parameter.numel() for parameter in trained), "optimizer": state, "host": 0}
+
+
+def _offloaded(recipe: Recipe, trained: list[nn.Parameter], state: int) -> dict[str, int]:
+    """One process of engine deepspeed: a copy of the weights to step, one for the way back, gradient and moments lie
+    in the CPU's memory, and the sum of a step's pieces; two buckets and one gradient remain (`engines.zero`)."""
+    sizes = [parameter.numel() for parameter in trained]
+    copies = 3 if recipe.memory.micro_batch is None else 4
+    left = 2 * zero.BUCKET + max(sizes)
+    return {"gradients": _WORD * left, "optimizer": 0, "host": _WORD * copies * sum(sizes) + state}
 
 
 def _measured(recipe: Recipe, stage: Stage, make: Any) -> tuple[IdolModel, int]:

@@ -47,6 +47,11 @@ OPTIMIZERS: dict[OptimizerKind, OptimizerChoice] = {
 }
 
 
+def made(kind: OptimizerKind, named: Named, stage: Stage) -> torch.optim.Optimizer:
+    """The optimiser of a stage's parameters."""
+    return OPTIMIZERS[kind].make([parameter for _, parameter in named], stage)
+
+
 def check_present(kind: OptimizerKind) -> None:
     """Raises ValueError where the optimiser's package is not installed."""
     package = OPTIMIZERS[kind].package

@@ -102,6 +102,8 @@ class MemoryConfig:
     """Windows that go through the networks at once on one device; None takes a process's share of a step whole."""
     recompute: bool = False
     """Hold the inputs of blocks alone and compute the rest again in the backward pass (`idol_model.unet.blocks`)."""
+    offload: bool = False
+    """Keep the optimiser's state in the CPU's memory and step there (engine deepspeed alone)."""
 
     def __post_init__(self) -> None:
         if self.micro_batch is not None and self.micro_batch < 1:

@@ -7,7 +7,6 @@ step), so a run that was killed continues as if it never was.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from idol_model import checkpoint, optimizers
+from idol_model import checkpoint
 from idol_model.chance import Chance, word
 from idol_model.checkpoint import Checkpoint, Position
 from idol_model.engines import Engine
-from idol_model.objective import Losses
 from idol_model.phases import Phase, moved
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
@@ -97,7 +95,7 @@ class Trainer:
             started = time.perf_counter()
         loop.mean.put()
         phase.finish()
-        self.engine.free()
+        loop.descent.close()
 
     def _look(self, look: Look, position: Position, loop: "_Loop") -> None:
         with loop.mean.shown():
@@ -106,13 +104,11 @@ class Trainer:
             self._telling.shown(position, sheet)
 
     def _save(self, position: Position, loop: "_Loop") -> None:
-        state = optimizers.state_tensors(loop.named, loop.optimizer.optimizer)
-        groups = {"model": self.model.state_dict(), "optimizer": state}
+        groups = {"model": self.engine.whole(self.model.state_dict()), "optimizer": loop.descent.state()}
         if loop.mean.tensors:
-            groups["ema"] = loop.mean.tensors
-        groups = {name: self.engine.whole(tensors) for name, tensors in groups.items()}
-        scaler = self.engine.accelerator.scaler
+            groups["ema"] = self.engine.whole(loop.mean.tensors)
         if self.engine.main:
+            scaler = loop.descent.scaler
             extra = {
                 "scaler": scaler.state_dict() if scaler else None,
                 "ended": position.step == loop.stage.steps,
@@ -134,37 +130,32 @@ class Trainer:
         saved: Checkpoint | None = self._saved
         if saved is None or saved.position.stage_index != index:
             return 0
-        optimizers.load_state(loop.named, loop.optimizer.optimizer, saved.tensors("optimizer"), self.engine.placed)
+        loop.descent.load(saved.tensors("optimizer"))
         if loop.mean.tensors:
             loop.mean.load(saved.tensors("ema"), self.engine.placed)
-        if self.engine.accelerator.scaler is not None:
-            self.engine.accelerator.scaler.load_state_dict(saved.extra["scaler"])
+        if loop.descent.scaler is not None:
+            loop.descent.scaler.load_state_dict(saved.extra["scaler"])
         return saved.position.step
 
 
 class _Loop:
-    """One phase under way: module, optimiser, running mean, and the gradient of the step being made."""
+    """One phase under way: its descent, its running mean, and the losses of the step being made."""
 
     def __init__(self, trainer: Trainer, index: int, phase: Phase) -> None:
         self._engine, self._recipe, self._index = trainer.engine, trainer.recipe, index
         self.stage = phase.stage
-        self._module = self._engine.wrapped(phase.module, phase.units)
-        self.named = phase.parameters
-        make = optimizers.OPTIMIZERS[trainer.recipe.optimizer].make
-        self.optimizer = self._engine.prepared(make([p for _, p in self.named], self.stage))
-        self.mean = RunningMean(self.named, self.stage.ema)
+        module = self._engine.wrapped(phase.module, phase.units)
+        self.descent = self._engine.descent(module, phase.parameters, self.stage)
+        self.mean = RunningMean(phase.parameters, self.stage.ema)
         self.begin = trainer.restore_phase(index, self)
         self.terms: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._bad: list[str] = []
-        self._module.train()
 
     def add(self, piece: Piece, batch: Any) -> None:
         """Add the gradient of some of a step's samples."""
         share = len(piece.places) * self._engine.division.processes / self.stage.batch_size
-        with nullcontext() if piece.last else self._engine.unsynchronised(self._module):
-            losses: Losses = self._module(batch, self._chance(piece))
-            self._engine.accelerator.backward(losses.total * share)
+        losses = self.descent.add(batch, self._chance(piece), share, last=piece.last)
         for name, value in {"total": losses.total.detach(), **losses.parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value * share
         if not torch.isfinite(losses.total):
@@ -178,11 +169,7 @@ class _Loop:
         """
         self.terms, self._sums = self._engine.mean(self._sums), {}
         self._check(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.stage, step)
-        self._engine.accelerator.clip_grad_norm_([p for _, p in self.named], self.stage.most_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.descent.step(rate(self.stage, step))
         self.mean.update(step)
 
     def _check(self, step: int) -> None:

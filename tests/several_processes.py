@@ -22,6 +22,12 @@ train(Recipe.from_dict(json.loads(recipe)), Path(data), Path(folder), options)
 """
 
 
+def environment() -> dict[str, str]:
+    """For a child: one thread, this checkout's packages before those that the parent was given."""
+    packages = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": packages}
+
+
 def train_in_processes(
     recipe: Recipe, data: Path, folder: Path, *, count: int = 2, engine: str = "ddp", stop_after: int = -1
 ) -> subprocess.CompletedProcess[str]:
@@ -30,6 +36,5 @@ def train_in_processes(
     program = folder.parent / f"{folder.name}-child.py"
     program.write_text(_CHILD)
     arguments = [json.dumps(recipe.to_dict()), str(data), str(folder), engine, str(stop_after)]
-    here = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [*launch, str(program), *arguments]
-    return subprocess.run(command, env=here, capture_output=True, text=True, check=False, timeout=280)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=280)

@@ -7,21 +7,23 @@ started from outside, by torchrun or accelerate, on one machine or many.
 from typing import Literal
 
 from idol_model.engines.machine import Device, check_cpu_precision, start_accelerator
+from idol_model.engines.partitioned import Partitioned
 from idol_model.engines.replicated import Replicated
 from idol_model.engines.sharded import Sharded
 from idol_model.recipe import Recipe
 
-EngineKind = Literal["ddp", "fsdp"]
+EngineKind = Literal["ddp", "fsdp", "deepspeed"]
 Engine = Replicated
 
-_ENGINES: dict[EngineKind, type[Replicated]] = {"ddp": Replicated, "fsdp": Sharded}
+_ENGINES: dict[EngineKind, type[Replicated]] = {"ddp": Replicated, "fsdp": Sharded, "deepspeed": Partitioned}
 
 
 def start(kind: EngineKind, recipe: Recipe, device: Device) -> Engine:
     """The engine on the device asked for, joined with the other processes where there are some.
 
     Raises:
-        ValueError: the device is not there, or cannot do the recipe's precision; the engine cannot do the recipe.
+        ValueError: the device is not there, or cannot do the recipe's precision; the engine cannot do the recipe, or
+            its package is not installed.
     """
     return _ENGINES[kind](start_accelerator(recipe, device), recipe)
 

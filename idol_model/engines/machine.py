@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
+from torch import nn
 
 from idol_model.allocator import keep_freed_memory
 from idol_model.recipe import Recipe
@@ -48,6 +49,19 @@ def check_cpu_precision(precision: str) -> None:
         raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
     if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
+
+
+class Autocast(nn.Module):
+    """A module under the run's precision, as accelerate does it for the modules it wraps itself."""
+
+    def __init__(self, module: nn.Module, accelerator: Accelerator) -> None:
+        super().__init__()
+        self.module = module
+        self._accelerator = accelerator
+
+    def forward(self, *arguments: object) -> object:
+        with self._accelerator.autocast():
+            return self.module(*arguments)
 
 
 def most_memory(device: torch.device) -> int:

@@ -10,8 +10,10 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from idol_model.division import Division
+from idol_model.engines.descent import AccelerateDescent, Descent
 from idol_model.engines.machine import most_memory
-from idol_model.recipe import Recipe
+from idol_model.optimizers import Named
+from idol_model.recipe import OptimizerKind, Recipe, Stage
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -22,8 +24,17 @@ class Replicated:
     Methods marked collective are called by all processes at the same point.
     """
 
+    offloads = False
+    """Whether the engine can keep the optimiser's state in the CPU's memory."""
+
     def __init__(self, accelerator: Accelerator, recipe: Recipe) -> None:
+        if recipe.memory.offload and not self.offloads:
+            raise ValueError(
+                "memory.offload: only engine deepspeed keeps the optimiser's state in the CPU's memory; "
+                "add --engine deepspeed, or set memory.offload=false"
+            )
         self.accelerator = accelerator
+        self.optimizer: OptimizerKind = recipe.optimizer
         self.device = accelerator.device
         self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory.micro_batch)
 
@@ -50,17 +61,13 @@ class Replicated:
         del units
         return self.accelerator.prepare(module)
 
-    def prepared(self, optimizer: torch.optim.Optimizer) -> Any:
-        """The optimiser, minding the scale of the loss in fp16."""
-        return self.accelerator.prepare(optimizer)
+    def descent(self, module: nn.Module, named: Named, stage: Stage) -> Descent:
+        """What moves the parameters ``named`` of a module that is `wrapped`. Collective."""
+        return AccelerateDescent(self, module, named, stage)
 
     def unsynchronised(self, module: nn.Module) -> AbstractContextManager[Any]:
         """While a gradient is still being added up: nothing is exchanged."""
         return self.accelerator.no_sync(module)
-
-    def free(self) -> None:
-        """Let go of the stage's module and optimiser."""
-        self.accelerator.free_memory()
 
     # ---- tensors
 

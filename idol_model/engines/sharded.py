@@ -9,6 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from idol_model.engines.machine import Autocast
 from idol_model.engines.replicated import Model, Replicated
 from idol_model.recipe import Recipe
 
@@ -37,7 +38,7 @@ class Sharded(Replicated):
                 for name in _ALSO_FORWARD:
                     if hasattr(unit, name):
                         register_fsdp_forward_method(unit, name)
-        return _Autocast(module, self.accelerator)
+        return Autocast(module, self.accelerator)
 
     @contextmanager
     def unsynchronised(self, module: nn.Module) -> Iterator[None]:
@@ -64,16 +65,3 @@ class Sharded(Replicated):
         fresh = make()
         fresh.load_state_dict(self.whole(model.state_dict()))
         return fresh
-
-
-class _Autocast(nn.Module):
-    """A module under the run's precision, as accelerate does it for the modules it wraps itself."""
-
-    def __init__(self, module: nn.Module, accelerator: Accelerator) -> None:
-        super().__init__()
-        self.module = module
-        self._accelerator = accelerator
-
-    def forward(self, *arguments: object) -> object:
-        with self._accelerator.autocast():
-            return self.module(*arguments)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from idol_model.recipe import MemoryConfig, Recipe, Stage
 
 STEPS = 5
 """Of each of two stages."""
+DEEPSPEED = pytest.param(
+    "deepspeed", marks=pytest.mark.skipif(find_spec("deepspeed") is None, reason="deepspeed is not installed")
+)
 
 
 def plain_sgd(**memory) -> Recipe:
@@ -54,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+@pytest.mark.parametrize("engine", ["ddp", "fsdp", DEEPSPEED])
 def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
     ended = train_in_processes(plain_sgd(), dancers(), tmp_path / "run", engine=engine)
     assert ended.returncode == 0, ended.stderr
@@ -76,16 +80,27 @@ def test_blocks_computed_again_give_the_same_weights(whole: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_what_one_engine_saved_another_continues(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["fsdp", DEEPSPEED])
+def test_what_one_engine_saved_another_continues(engine: str, whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp", stop_after=4)
+    first = train_in_processes(plain_sgd(), dancers(), folder, engine=engine, stop_after=4)
     assert first.returncode == 0, first.stderr
     with pytest.raises(Stop):
-        run(plain_sgd(), folder, stop_at=("video", 3))
-    last = train_in_processes(plain_sgd(), dancers(), folder, engine="fsdp")
+        run(plain_sgd(), folder, stop_at=("video", 4))
+    last = train_in_processes(plain_sgd(), dancers(), folder, engine=engine)
     assert last.returncode == 0, last.stderr
     assert distance(weights(folder), weights(whole)) < 1e-5
     assert (folder / "model" / "model_index.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", [DEEPSPEED])
+@pytest.mark.parametrize("memory", [{"micro_batch": 1, "recompute": True}, {"micro_batch": 1, "offload": True}])
+def test_two_processes_in_pieces_equal_one(engine: str, memory: dict, whole: Path, tmp_path: Path) -> None:
+    ended = train_in_processes(plain_sgd(**memory), dancers(), tmp_path / "run", engine=engine)
+    assert ended.returncode == 0, ended.stderr
+    torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
+    assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
 
 
 def test_a_step_is_divided_without_rest() -> None:
