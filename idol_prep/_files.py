@@ -101,6 +101,8 @@ def explained(root: Path, doing: str = "writing") -> Iterator[None]:
             raise DataError(f"{root}: may not be written to ({error.strerror}); choose another folder") from error
         if error.errno == errno.EROFS:
             raise DataError(f"{root}: lies on a read-only disk; choose another folder") from error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise DataError(f"{root}: is a file, or lies below one; choose another folder") from error
         raise
 
 

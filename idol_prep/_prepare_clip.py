@@ -149,6 +149,8 @@ class ClipMaker:
                 yield from second.frames[part]
         scores |= meter.scores(second.pose.keypoints, looked.crop.resolution, self._depth_span(second))
         scores |= {"crowd": round(looked.found.crowd, 5), "cuts": float(looked.replay.cuts)}
+        if looked.replay.skipped is not None:
+            scores["skipped_frames"] = float(looked.replay.skipped)
         reason = why_reject(scores, looked.replay.frames, self.options.limits)
         if reason is not None:
             raise Rejected("quality", reason)

@@ -13,6 +13,7 @@
 ``resolution``     source pixels for each pixel of the crop along one side; below 1 it is an enlargement
 ``crowd``          part of the frames in which more than one person was found, by annotators that find several
 ``cuts``           scene cuts inside, where videos are not split at them
+``skipped_frames`` frames that numbering or timestamps leave out inside: lost ones, or a variable frame rate
 =================  =====================================================================================
 """
 

@@ -64,6 +64,8 @@ class Replay:
         self._kept: list[RawFrame] | None = []
         self._bytes = 0
         self.frames = 0
+        self.skipped: int | None = None
+        """Frames that the source leaves out inside, where it tells."""
         self.size: tuple[int, int] = (0, 0)
         self.broken = ""
         self.next_frame: int | None = None
@@ -106,6 +108,9 @@ class Replay:
     def _keep(self, frames: list[RawFrame]) -> None:
         if not self.frames:
             self.size = (frames[0].rgb.shape[0], frames[0].rgb.shape[1])
+        for frame in frames[0 if self.frames else 1 :]:
+            if frame.skipped is not None:
+                self.skipped = (self.skipped or 0) + frame.skipped
         self.frames += len(frames)
         self._bytes += sum(frame.rgb.nbytes + sum(map(_nbytes, frame.shipped.values())) for frame in frames)
         if self._kept is None or self._bytes > REPLAY_BYTES:

@@ -23,6 +23,7 @@ __all__ = [
     "pick_ffv1",
     "probe",
     "read_ffv1",
+    "read_timed",
     "read_video",
     "write_ffv1",
     "write_mp4",
@@ -38,6 +39,8 @@ class VideoInfo:
     fps: float
     frames: int | None
     """Frame count by the container, None where it does not say (then only decoding tells)."""
+    seconds: float | None
+    """Length by the container, None where it does not say."""
     rotation: int
     """Degrees the stored picture is turned; already undone in height, width and `read_video`."""
 
@@ -58,8 +61,15 @@ def probe(path: Path | BinaryIO, name: str = "") -> VideoInfo:
         if rotation % 180:
             height, width = width, height
         rate = stream.average_rate or stream.guessed_rate or Fraction(30)
-        frames = stream.frames or _frames_by_duration(container, stream, rate)
-        return VideoInfo(height=height, width=width, fps=float(rate), frames=frames, rotation=rotation)
+        length = _length(container, stream)
+        return VideoInfo(
+            height=height,
+            width=width,
+            fps=float(rate),
+            frames=stream.frames or (None if length is None else round(length * rate)),
+            seconds=None if length is None else float(length),
+            rotation=rotation,
+        )
 
 
 def read_video(
@@ -69,6 +79,13 @@ def read_video(
 
     Memory stays at one frame. A file that breaks off in the middle yields what it holds, then raises `TrackError`.
     """
+    yield from (frame for frame, _ in read_timed(path, start=start, stop=stop, step=step, name=name))
+
+
+def read_timed(
+    path: Path | BinaryIO, *, start: int = 0, stop: int | None = None, step: int = 1, name: str = ""
+) -> Iterator[tuple[NDArray[np.uint8], float | None]]:
+    """As `read_video`, each frame with the second at which it is shown; None where the file does not say."""
     words = name or str(path)
     if start < 0 or step < 1:
         raise TrackError(f"{words}: start {start} and step {step} must be at least 0 and 1")
@@ -79,7 +96,7 @@ def read_video(
                 return
             if index >= start and (index - start) % step == 0:
                 picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                yield np.ascontiguousarray(np.rot90(picture, _quarter_turns(frame)))
+                yield np.ascontiguousarray(np.rot90(picture, _quarter_turns(frame))), frame.time
 
 
 def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> None:
@@ -129,9 +146,8 @@ def _quarter_turns(frame: av.VideoFrame) -> int:
     return round((getattr(frame, "rotation", 0) or 0) / 90) % 4
 
 
-def _frames_by_duration(container: InputContainer, stream: av.VideoStream, rate: Fraction) -> int | None:
+def _length(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """Seconds by the container's head."""
     if stream.duration and stream.time_base:
-        return round(stream.duration * stream.time_base * rate)
-    if container.duration:
-        return round(Fraction(container.duration, av.time_base) * rate)
-    return None
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None

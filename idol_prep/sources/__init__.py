@@ -24,6 +24,8 @@ class RawFrame:
 
     rgb: NDArray[np.uint8]
     shipped: Mapping[str, NDArray] = field(default_factory=dict)
+    skipped: int | None = None
+    """How many frames its source has no more, or never had, right before it; None where nothing tells."""
 
 
 class RawClip(Protocol):

@@ -44,21 +44,25 @@ class VideoClip:
     def read(self, start: int = 0) -> Iterator[RawFrame]:
         """Upright frames; thinned to ``fps`` by taking the nearest earlier frame.
 
-        A file that is cut off may simply end: fewer frames than it announces count as breaking off.
+        A file that is cut off may simply end: where it stays behind the frames and the seconds that it announces, it
+        breaks off. Frames that its timestamps leave out are counted (`RawFrame.skipped`).
         """
         info = self._probe()
         ratio = 1.0 if self.fps is None else max(1.0, info.fps / self.fps)
         wanted = start
         end = first = int(start * ratio)
+        clock = _Clock(info.fps)
         try:
-            for index, frame in enumerate(video.read_video(self.path, start=first), start=first):
+            for index, (frame, second) in enumerate(video.read_timed(self.path, start=first), start=first):
                 end = index + 1
+                clock.tick(second)
                 if index == int(wanted * ratio):
                     wanted += 1
-                    yield RawFrame(rgb=frame)
+                    yield RawFrame(rgb=frame, skipped=clock.skipped())
         except video.TrackError as error:
             raise DataError(str(error)) from error
-        if info.frames is not None and end < _COMPLETE * info.frames:
+        behind = info.frames is not None and end < _COMPLETE * info.frames
+        if behind and not clock.reached(info.seconds):
             raise DataError(f"{self.path}: ends after {end} of {info.frames} frames; is the copy complete?")
 
     def _probe(self) -> video.VideoInfo:
@@ -66,6 +70,31 @@ class VideoClip:
             return video.probe(self.path)
         except video.TrackError as error:
             raise DataError(str(error)) from error
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Follows the timestamps of frames."""
+
+    fps: float
+    now: float | None = None
+    missing: int | None = None
+
+    def tick(self, second: float | None) -> None:
+        """The next frame."""
+        if second is not None:
+            step = 0 if self.now is None else max(0, round((second - self.now) * self.fps) - 1)
+            self.missing = (self.missing or 0) + step
+            self.now = second
+
+    def skipped(self) -> int | None:
+        """Frames left out since this was asked last."""
+        found, self.missing = self.missing, None
+        return found
+
+    def reached(self, seconds: float | None) -> bool:
+        """Whether the last frame is near the end of so many seconds."""
+        return seconds is not None and self.now is not None and self.now >= _COMPLETE * seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,3 +1,7 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 from raw_material import dancer, write_broken_video, write_dancer_video
@@ -89,3 +93,30 @@ def test_a_video_that_breaks_off_gives_its_good_frames_first(tmp_path):
     with pytest.raises(DataError, match=f"ends after .* of {clip.look().frames} frames"):
         good.extend(clip.read())
     assert 8 <= len(good) < 40
+
+
+def write_timed(path: Path, seconds: list[float]) -> Path:
+    """A Matroska video that says 25 frames a second, and shows its frames at these seconds."""
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt, stream.options = "yuv420p", {"tune": "zerolatency"}
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for number, second in enumerate(seconds):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 5 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = round(second * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_variable_rate_is_no_truncation_and_its_gaps_are_counted(tmp_path):
+    steps = [0.04, 0.04, 0.12] * 10
+    file = write_timed(tmp_path / "a.mkv", np.cumsum(steps).tolist())
+    (clip,) = FolderSource.open(file).clips()
+    announced = clip.look().frames
+    assert announced is not None
+    assert announced > 40
+    frames = list(clip.read())
+    assert [frame.skipped for frame in frames] == [0, 0, 2] * 10
+    assert [frame.skipped for frame in clip.read(2)] == [0, *[0, 0, 2] * 9]
