@@ -1,4 +1,4 @@
-"""What scores must not depend on, what they must react to, and shards that join to the last digit."""
+"""What scores must not depend on, and shards that join to the last digit."""
 
 import json
 from dataclasses import replace
@@ -14,15 +14,12 @@ from idol_eval.bench import Row, SampleCandidate
 from idol_eval.catalogue import choose
 from idol_eval.concluding import conclude
 from idol_eval.config import BenchConfig as Config
-from idol_eval.containers import gif, mp4
 from idol_eval.evidence import Evidence, joined
-from idol_eval.features import load
 from idol_eval.gathering import Work, gather
-from idol_eval.protocol import Protocol, ProtocolError, named, protocols
+from idol_eval.protocol import named
 from idol_eval.samples import SampleError
 from idol_eval.shards import EVIDENCE, FEATURES, Shard, find, merge
 from idol_eval.store import FeatureStore, clip_key, content_key
-from idol_eval.windows import clip_features
 from idol_prep.schema import Dataset
 
 ALL = BenchConfig(families=choose("all,-lpips,-pose,-fid_fvd"), bootstrap=20, workers=0)
@@ -213,125 +210,6 @@ def test_damaged_features_are_named(tmp_path: Path) -> None:
     frames = np.zeros((2, 2, 2, 3), np.uint8)
     assert content_key(frames, {"a": 1}) != content_key(frames, {"a": 2}) != content_key(frames + 1, {"a": 2})
     assert content_key(frames, {}) != content_key(frames.reshape(1, 4, 2, 3), {})
-
-
-def distances(truth: Dataset, changed, cache: Path) -> dict[str, float]:
-    """FVD and FID of clips that ``changed`` made from the true frames."""
-
-    class Changed:
-        name, kind, compares_features = "changed", "measured", True
-
-        def answer(self, truth):
-            return replace(truth, video=changed(truth.video, np.random.default_rng(0)))
-
-    true = open_set(truth.root)
-    config = BenchConfig(families=choose("fvd,fid"), bootstrap=0)
-    return score([Changed()], true, ["a", "b"], config, cache=cache)[0].values  # type: ignore[list-item, return-value]
-
-
-def noise(level: int):
-    def change(video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return np.clip(video + rng.normal(0, level, video.shape), 0, 255).astype(np.uint8)
-
-    return change
-
-
-def blur(width: int):
-    def change(video: np.ndarray, _: np.random.Generator) -> np.ndarray:
-        import torch
-        from torch.nn import functional as F
-
-        x = torch.from_numpy(video).movedim(-1, 1).float()
-        y = F.avg_pool2d(x, width, 1, width // 2, count_include_pad=False)
-        return y.movedim(1, -1).round().to(torch.uint8).numpy()
-
-    return change
-
-
-def shuffled(part: int):
-    """The first ``part`` frames in another order."""
-
-    def change(video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        order = np.arange(len(video))
-        order[:part] = rng.permutation(part)
-        return video[order]
-
-    return change
-
-
-@pytest.mark.parametrize(
-    "ladder", [[noise(0), noise(10), noise(60)], [blur(1), blur(3), blur(9)]], ids=["noise", "blur"]
-)
-def test_worse_pictures_score_worse(truth: Dataset, cache: Path, ladder: list) -> None:
-    found = [distances(truth, change, cache) for change in ladder]
-    for family in ("fvd", "fid"):
-        values = [one[family] for one in found]
-        assert values[0] < 1e-9
-        assert values == sorted(values)
-        assert values[1] > 1e-6
-
-
-def test_shuffled_frames_are_seen_by_fvd_alone(truth: Dataset, cache: Path) -> None:
-    """And the more of them, the more."""
-    found = [distances(truth, shuffled(part), cache) for part in (1, 4, 9)]
-    values = [one["fvd"] for one in found]
-    assert values == sorted(values)
-    assert values[0] < 1e-9 < 1e-4 < values[-1]
-    assert max(one["fid"] for one in found) < 1e-9
-
-
-def test_protocols_are_data(tmp_path: Path) -> None:
-    assert [*protocols()] == ["idol-8", "disco-png-16", "disco-gif-16", "stylegan-v"]
-    assert protocols()["idol-8"] == IDOL_8
-    own = {"id": "mine", "snippet": 10, "extractors": {"fvd": "i3d-2x7x7"}, "resize": {}}
-    (tmp_path / "mine.json").write_text(json.dumps(own))
-    assert named(str(tmp_path / "mine.json")).starts(12) == [0, 1, 2]
-    assert Protocol.from_dict(named("stylegan-v").to_dict()) == named("stylegan-v")
-    for content, said in (
-        ('{"id": "x", "snipet": 3}', "has no field 'snipet'"),
-        ("[]", "is no protocol"),
-        ('{"id": "idol-8", "snippet": 4}', "calls itself idol-8 and differs"),
-    ):
-        (tmp_path / "bad.json").write_text(content)
-        with pytest.raises(ProtocolError, match=said):
-            named(str(tmp_path / "bad.json"))
-    with pytest.raises(ProtocolError, match="is none of idol-8, disco-png-16"):
-        named("fvd")
-
-
-def test_padding_repeats_the_last_frame() -> None:
-    padded = IDOL_8.custom(padding="repeat-last", stride=4)
-    assert (padded.padded(5), padded.padded(8), padded.padded(9), padded.padded(13)) == (8, 8, 12, 16)
-    assert padded.starts(9) == [0, 4]
-    assert padded.starts(3) == [0]
-    assert IDOL_8.custom(windows="first").starts(20) == [0]
-
-
-def test_windows_through_extractors() -> None:
-    """Short clips padded, first windows, first frames of windows, and averages over a container's repeats."""
-    frames = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
-    network = load("resnet3d-50")
-    long = np.concatenate([frames[:5], np.repeat(frames[4:5], 3, axis=0)])
-    padded = clip_features(network, "fid_fvd", frames[:5], IDOL_8.custom(padding="repeat-last"), "x")
-    assert_allclose(padded, network.snippets(long, [0], 8), rtol=1e-6)
-    shown = gif(frames[:8])
-    assert shown.shape == (64, 16, 16, 3)
-    emulated = clip_features(network, "fid_fvd", frames[:8], IDOL_8.custom(container="gif-3fps"), "x")
-    pieces = network.snippets(shown, range(0, 64, 8), 8)
-    assert_allclose(emulated, pieces.mean(axis=0, keepdims=True), rtol=1e-5, atol=1e-6)
-    pictures = load("inception-fid")
-    starts = clip_features(pictures, "fid", frames, IDOL_8.custom(fid_frames="window-starts"), "x")
-    assert_allclose(starts, pictures.frames(frames[:2]), rtol=1e-5, atol=1e-5)
-    with pytest.raises(SampleError, match="clip x: 5 frames are too few for snippets of 8"):
-        clip_features(network, "fid_fvd", frames[:5], IDOL_8, "x")
-
-
-def test_containers_lose_what_they_are_known_to_lose() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (16, 33, 31, 3), dtype=np.uint8)
-    errors = [np.abs(found[:: len(found) // 16].astype(int) - frames).mean() for found in (gif(frames), mp4(frames))]
-    assert mp4(frames).shape == frames.shape
-    assert errors[0] > 0.5
-    assert errors[1] > 2
 
 
 def test_depth_with_gaps_is_refused_by_clip(truth: Dataset, tmp_path: Path) -> None:
