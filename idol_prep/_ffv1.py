@@ -62,7 +62,7 @@ def write_ffv1(path: Path, frames: Iterable[np.ndarray], layout: Layout = "rgb",
         stream.width, stream.height, stream.pix_fmt = width, height, _PIX_FMT[layout]
         stream.options = dict(_ENCODER)
         stream.codec_context.gop_size = 1
-        stream.codec_context.thread_count = 1
+        stream.codec_context.thread_count, stream.codec_context.thread_type = 2, "SLICE"  # the same bytes, sooner
         for count, array in enumerate(chain((first,), iterator), start=1):
             if np.shape(array) != expected or np.asarray(array).dtype != _DTYPE[layout]:
                 raise TrackError(
