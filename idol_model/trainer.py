@@ -4,6 +4,7 @@ A step depends on the recipe, the weights and its own number: batch, noise and r
 step), so a run that was killed continues as if it never was.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from idol_model import checkpoint
 from idol_model.chance import Chance, word
 from idol_model.checkpoint import Checkpoint, Position
 from idol_model.engines import Engine
+from idol_model.engines.descent import GradientNotFinite
 from idol_model.phases import Phase, moved
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
@@ -27,7 +29,7 @@ from idol_model.telling import Sheet, Telling
 
 
 class TrainingStopped(ValueError):
-    """A loss is not a number: nothing was changed by the step that the message names."""
+    """A loss or its gradient is not a number: nothing was changed by the step that the message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +167,24 @@ class _Loop:
         """Let the optimiser take the step that was added up.
 
         Raises:
-            TrainingStopped: a term is not a number.
+            TrainingStopped: a term, or the gradient, is not a number.
         """
         self.terms, self._sums = self._engine.mean(self._sums), {}
-        self._check(step)
-        self.descent.step(rate(self.stage, step))
+        bad = [name for name, value in self.terms.items() if not math.isfinite(value)]
+        if bad:
+            terms = ", ".join(name for name in bad if name != "total") or "total"
+            ids = ", ".join(self._engine.all_of(self._bad))
+            raise self._stopped(step, f"{terms} is not a number (clips: {ids or 'pictures'})")
+        try:
+            self.descent.step(rate(self.stage, step))
+        except GradientNotFinite as error:
+            raise self._stopped(step, str(error)) from error
         self.mean.update(step)
 
-    def _check(self, step: int) -> None:
-        bad = [name for name, value in self.terms.items() if not _finite(value)]
-        if not bad:
-            return
-        ids = ", ".join(self._engine.all_of(self._bad))
-        terms = ", ".join(name for name in bad if name != "total") or "total"
-        raise TrainingStopped(
-            f"stage {self.stage.name}, step {step}: {terms} is not a number (clips: {ids or 'pictures'}); "
-            "lower the rate, or train in fp32; the last checkpoint is whole"
+    def _stopped(self, step: int, why: str) -> TrainingStopped:
+        return TrainingStopped(
+            f"stage {self.stage.name}, step {step}: {why}; lower the rate, or train in fp32; "
+            "the last checkpoint is whole"
         )
 
     def _chance(self, piece: Piece) -> Chance:
@@ -189,10 +193,6 @@ class _Loop:
         torch.manual_seed(word((*seed, piece.step)))
         first = piece.step * self.stage.batch_size
         return Chance.of((*seed, 0), (first + place for place in piece.places))
-
-
-def _finite(value: float) -> bool:
-    return abs(value) < float("inf")
 
 
 def _pieces(steps: range, places: list[range]) -> Iterator[Piece]:

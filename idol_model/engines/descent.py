@@ -1,5 +1,6 @@
 """Gradient descent of one stage: gradients added up over pieces, steps of the optimiser, its state by name."""
 
+import math
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from idol_model.engines.replicated import Replicated
 
 
+class GradientNotFinite(ValueError):
+    """A step's gradient is infinite or not a number; nothing was moved."""
+
+
 class Descent(Protocol):
     """A stage's module and the optimiser of its parameters, under an engine. Methods are collective."""
 
@@ -29,7 +34,11 @@ class Descent(Protocol):
         ...
 
     def step(self, rate: float) -> None:
-        """Clip the gradient that was added up, move the weights by it, and forget it."""
+        """Clip the gradient that was added up, move the weights by it, and forget it.
+
+        Raises:
+            GradientNotFinite: where no scale of the loss can be lowered for it.
+        """
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -66,7 +75,9 @@ class AccelerateDescent:
     def step(self, rate: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self._accelerator.clip_grad_norm_([parameter for _, parameter in self._named], self._most_norm)
+        norm = self._accelerator.clip_grad_norm_([parameter for _, parameter in self._named], self._most_norm)
+        if self.scaler is None and not math.isfinite(float(norm)):
+            raise GradientNotFinite("the gradient is not a number")
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 

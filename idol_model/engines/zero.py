@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 
 from idol_model import optimizers
 from idol_model.chance import Chance
+from idol_model.engines.descent import GradientNotFinite
 from idol_model.objective import Losses
 from idol_model.optimizers import Named
 from idol_model.recipe import Stage
@@ -59,7 +60,7 @@ class ZeroDescent:
         """As for other engines: parameters without a gradient keep their values, without decay.
 
         Raises:
-            ValueError: the gradient is not finite; nothing was moved.
+            GradientNotFinite: nothing was moved.
         """
         from deepspeed.utils import safe_set_full_fp32_param  # pyright: ignore[reportMissingImports]
 
@@ -69,7 +70,7 @@ class ZeroDescent:
         kept = [parameter.detach().clone() for parameter in self._idle]
         self._zero.step()
         if not self._zero.was_step_applied():
-            raise ValueError("the gradient is not a number; lower the rate, or train in fp32; nothing was moved")
+            raise GradientNotFinite("the gradient is not a number")
         for parameter, value in zip(self._idle, kept, strict=True):
             parameter.data.copy_(value)
             safe_set_full_fp32_param(parameter, value)

@@ -8,10 +8,13 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from tiny_training import Stop, dancers, run, tiny
+from torch import nn
 
-from idol_model import checkpoint
+from idol_model import checkpoint, engines
 from idol_model.engines import check_cpu_precision
+from idol_model.engines.descent import GradientNotFinite
 from idol_model.model import IdolModel
+from idol_model.objective import Losses
 from idol_model.pipeline import IdolPipeline
 from idol_model.rates import rate
 from idol_model.recipe import Stage
@@ -100,6 +103,20 @@ def test_no_number_stops_before_the_weights_move(tmp_path):
     saved = checkpoint.newest(tmp_path / "checkpoints")
     assert saved is not None
     assert saved.position.stage == "image"
+
+
+def test_a_gradient_without_a_number_under_a_loss_with_one_moves_nothing():
+    class Root(nn.Linear):
+        def forward(self, batch, chance):
+            return Losses(super().forward(batch).abs().sqrt().sum(), {})
+
+    net = Root(3, 1, bias=False)
+    before = net.weight.detach().clone()
+    descent = engines.start("ddp", tiny(), "cpu").descent(net, list(net.named_parameters()), Stage(name="s", steps=1))
+    assert descent.add(torch.zeros(2, 3), None, 1.0, last=True).total == 0
+    with pytest.raises(GradientNotFinite):
+        descent.step(0.1)
+    assert torch.equal(net.weight, before)
 
 
 def test_another_recipe_or_other_data_is_refused_by_name(tmp_path):

@@ -138,7 +138,7 @@ def test_offload_holds_what_the_plan_counts(pieces: bool | None, tmp_path: Path)
 )
 def test_it_descends_as_accelerate_does(count: int, offload: bool, tmp_path: Path) -> None:
     said = ended(_CHILD, offload, tmp_path, count)
-    assert said["refused"] == "the gradient is not a number; lower the rate, or train in fp32; nothing was moved"
+    assert said["refused"] == "the gradient is not a number"
     assert all(said[name] for name in ("idle", "kept", "own"))
     assert max(said[name] for name in ("weights", "state", "continued")) < 1e-6
 
