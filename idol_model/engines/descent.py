@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,8 +75,9 @@ class AccelerateDescent:
     def step(self, rate: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        norm = self._accelerator.clip_grad_norm_([parameter for _, parameter in self._named], self._most_norm)
-        if self.scaler is None and not math.isfinite(float(norm)):
+        parameters = [parameter for _, parameter in self._named]
+        norm = cast(Tensor, self._accelerator.clip_grad_norm_(parameters, self._most_norm))
+        if self.scaler is None and not math.isfinite(norm.item()):
             raise GradientNotFinite("the gradient is not a number")
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
