@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from idol_prep.schema import Dataset
 
 _MARK = "demo.json"
-_STRIDE = 8
-"""Frames between snippets: the features of every snippet would take longer than all the rest."""
+_FAMILIES = ("depth", "silhouette", "psnr", "ssim", "alignment", "temporal")
+"""What needs neither weights nor an annotator; features with random weights would take longer than all the rest."""
 _TOY_CLIPS, _TOY_SEED, _TOY_FRAMES, _TOY_SIZE = 4, 1, 8, 64
 
 
@@ -113,11 +113,10 @@ def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int |
     from cli.bench import checkpoint as bench
     from cli.bench import costs
     from idol_eval.bench import BenchConfig
-    from idol_eval.protocol import IDOL_8
 
     settings = bench.Settings(seed=0, steps=None, guidance=None, background="auto")
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
-    config = BenchConfig(protocol=IDOL_8.custom(stride=_STRIDE))
+    config = BenchConfig(families=_FAMILIES)
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
     return result, costs.costs(out, result.pipe, result.record["generation"], "cpu")
 

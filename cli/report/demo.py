@@ -63,6 +63,7 @@ def _labels(demo: DemoResult) -> Iterator[str]:
         yield f"The checkpoint is your own, of recipe {demo.recipe.name}."
     yield f"The training step of this demo is a toy ({demo.toy}); its model is not used for anything shown here."
     yield "Everything shown as generated is synthetic, and its files say so."
+    yield "FID, FVD and FID-FVD are left out: they need weights that are not shipped (idol bench, docs/evaluation.md)."
     remarks: dict[str, list[str]] = {}
     for row in demo.rows:
         for text in (*row.left_out, *row.notes):
