@@ -1,11 +1,12 @@
 """How fast `idol prep folder` is, measured against what it cannot do without: decoding, and MediaPipe.
 
-    python benchmarks/prep_speed.py VIDEO [--rounds 3] [--json]
+    python benchmarks/prep_speed.py VIDEO [--rounds 3] [--copies 1] [--json]
 
 In each round, on the same machine in the same minute: decoding alone (every frame as RGB), MediaPipe alone (pose and
 person mask of frames that lie decoded in memory at their full size), MediaPipe's pose alone, and the whole preparation
 into an empty folder. The figure of merit is the preparation's speed over that of the slower of decoding and MediaPipe;
-the median of the rounds is reported. Beside it: encoding alone, of the tracks that the preparation made, as a part
+the median of the rounds is reported. With --copies the preparation has the video so many times in a row, so that one
+clip is cut while the next is looked at. Beside it: encoding alone, of the tracks that the preparation made, as a part
 of its time.
 """
 
@@ -66,9 +67,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    rounds = measure(chosen.video, chosen.rounds)
+    rounds = measure(chosen.video, chosen.rounds, chosen.copies)
     middle = {
         name: statistics.median(getattr(r, name) for r in rounds)
         for name in (*_PARTS, "ratio", "ratio_to_pose", "encoding")
@@ -93,7 +95,7 @@ _PARTS = {
 }
 
 
-def measure(path: Path, rounds: int) -> list[Timing]:
+def measure(path: Path, rounds: int, copies: int) -> list[Timing]:
     """Time every part ``rounds`` times, interleaved."""
     frames = [np.ascontiguousarray(frame) for frame in video.read_video(path)]
     tracks = _tracks(path)
@@ -103,7 +105,7 @@ def measure(path: Path, rounds: int) -> list[Timing]:
             decode=_rate(len(frames), lambda: _decode(path)),
             mediapipe=_rate(len(frames), lambda: _mediapipe(frames, segmentation=True)),
             pose_only=_rate(len(frames), lambda: _mediapipe(frames, segmentation=False)),
-            prepare=_rate(len(frames), lambda: _prepare(path)),
+            prepare=_rate(len(frames) * copies, lambda: _prepare(path, copies)),
             encode=_rate(len(tracks["rgb"]), lambda: _encode(tracks)),
         )
         for _ in range(rounds)
@@ -127,10 +129,13 @@ def _mediapipe(frames: list[np.ndarray], *, segmentation: bool) -> None:
         engine.run(np.stack(frames[start : start + _BATCH]))
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, copies: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="idol-prep-speed-"))
     try:
-        prepare(FolderSource.open(path), folder / "out", PrepOptions())
+        (folder / "raw").mkdir()
+        for number in range(copies):
+            shutil.copyfile(path, folder / "raw" / f"{number}{path.suffix}")
+        prepare(FolderSource.open(folder / "raw"), folder / "out", PrepOptions())
     finally:
         shutil.rmtree(folder)
 

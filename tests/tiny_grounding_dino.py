@@ -14,23 +14,25 @@ def write_bert(folder):
     return BertTokenizerFast(vocab_file=str(folder / "vocab.txt"))
 
 
-def write_detector(folder):
-    from transformers import (
-        BertConfig,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
+def swin(**sizes):
+    """The backbone's configuration, with the outputs that the detector reads."""
+    from transformers import SwinConfig
 
-    backbone = SwinConfig(
-        embed_dim=8,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=2,
-        out_features=["stage2", "stage3", "stage4"],
-    )
+    return SwinConfig(out_features=["stage2", "stage3", "stage4"], **sizes)
+
+
+def write_processor(folder, shortest):
+    """What makes the detector's input of pictures and words; the longer side is at most 1.5 times the shorter."""
+    from transformers import GroundingDinoImageProcessor, GroundingDinoProcessor
+
+    pictures = GroundingDinoImageProcessor(size={"shortest_edge": shortest, "longest_edge": shortest * 3 // 2})
+    GroundingDinoProcessor(pictures, write_bert(folder)).save_pretrained(folder)
+
+
+def write_detector(folder):
+    from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection
+
+    backbone = swin(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2)
     text = BertConfig(vocab_size=1600, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     config = GroundingDinoConfig(
         backbone_config=backbone,
@@ -45,6 +47,5 @@ def write_detector(folder):
         num_queries=10,
     )
     GroundingDinoForObjectDetection(config).save_pretrained(folder)
-    size = {"shortest_edge": 160, "longest_edge": 240}
-    GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), write_bert(folder)).save_pretrained(folder)
+    write_processor(folder, shortest=160)
     return folder

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from grounding_dino_names import stirred, transformers_names
-from tiny_grounding_dino import write_bert, write_detector
+from tiny_grounding_dino import swin, write_bert, write_detector, write_processor
 
 from idol_prep import annotators
 from idol_prep.annotators import grounded_sam, grounded_sam_original
@@ -223,30 +223,16 @@ def test_both_routes_find_the_same_boxes(tmp_path, monkeypatch):
 
 def write_swin_t(folder, bert, weights):
     """The transformers folder of a Swin-T GroundingDINO with these weights."""
-    from transformers import (
-        BertConfig,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
+    from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection
 
-    backbone = SwinConfig(
-        embed_dim=96,
-        depths=[2, 2, 6, 2],
-        num_heads=[3, 6, 12, 24],
-        window_size=7,
-        out_features=["stage2", "stage3", "stage4"],
-    )
+    backbone = swin(embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7)
     config = GroundingDinoConfig(backbone_config=backbone, text_config=BertConfig.from_pretrained(bert))
     network = GroundingDinoForObjectDetection(config)
     missing, unexpected = network.load_state_dict(weights, strict=False)
     assert not unexpected
     assert all("swin.layernorm" in name for name in missing)  # the end of a classifier, which no detector uses
     network.save_pretrained(folder)
-    size = {"shortest_edge": 192, "longest_edge": 288}
-    GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), write_bert(folder)).save_pretrained(folder)
+    write_processor(folder, shortest=192)
     return folder
 
 
