@@ -57,7 +57,7 @@ class Trainer:
         self.recipe, self.run, self.engine = recipe, run, engine
         self.model = model.to(engine.device)
         self._telling = telling
-        with engine.main_first():
+        with engine.main_first("the newest checkpoint is found"):
             self._saved = checkpoint.newest(run.checkpoints)
         self._restore_model()
 
@@ -116,7 +116,7 @@ class Trainer:
                 "ended": position.step == loop.stage.steps,
             }
             checkpoint.save(self.run.checkpoints, position, groups, extra)
-        self.engine.wait()
+        self.engine.group.wait("a checkpoint is written")
 
     # ---- where it continues
 
@@ -173,7 +173,7 @@ class _Loop:
         bad = [name for name, value in self.terms.items() if not math.isfinite(value)]
         if bad:
             terms = ", ".join(name for name in bad if name != "total") or "total"
-            ids = ", ".join(self._engine.all_of(self._bad))
+            ids = ", ".join(self._engine.group.all_of(self._bad))
             raise self._stopped(step, f"{terms} is not a number (clips: {ids or 'pictures'})")
         try:
             self.descent.step(rate(self.stage, step))

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import torch
 
-from idol_model import checkpoint, engines, optimizers, watching, weights
+from idol_model import checkpoint, engines, foreground, optimizers, watching, weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.engines import Device, EngineKind
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
+from idol_model.latents import Encoders
 from idol_model.model import IdolModel
 from idol_model.phases import DiffusionPhase
+from idol_model.processes import TIMEOUT
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 from idol_model.telling import Telling
@@ -50,6 +52,8 @@ class TrainOptions:
     """Who else is told of losses and previews (`idol_model.watching`)."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
+    timeout: float = TIMEOUT
+    """Seconds that several processes wait for each other before the run ends and names those that are missing."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -70,8 +74,8 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     weights.check_present(recipe)
     optimizers.check_present(recipe.optimizer)
     watching.check_present(options.watchers)
-    engine = engines.start(options.engine, recipe, options.device)
-    with engine.main_first():
+    engine = engines.start(options.engine, recipe, options.device, options.timeout)
+    with engine.main_first("the run's folder is opened"):
         folder = RunFolder.open(run, recipe, opened.record(), options.command, writes=engine.main)
     with folder.claimed():
         if not folder.finished:
@@ -108,7 +112,7 @@ class _Run:
         self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
         cached = options.latents or trainer.run.latents
-        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached))
+        self._run_data = RunData(data, recipe, self._encoders, Places(trainer.run.path, cached), trainer.engine.group)
         self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:
@@ -150,17 +154,22 @@ class _Run:
         model = engine.plain(self.model, lambda: IdolModel.from_recipe(self.recipe))
         if engine.main:
             save_model(model.eval(), self.recipe, self.trainer.run.model)
-        engine.wait()
+        engine.group.wait("the model is saved")
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
-        with self.trainer.engine.main_first():
-            feed = self._run_data.feed(stage, self._telling("latents"))
+        feed = self._run_data.feed(stage, self._telling("latents"))
         if feed.plan.left_out:
             warnings.warn(
                 f"stage {stage.name}: {feed.plan.left_out} of {self.data.items} clips are shorter than its "
                 f"{stage.frames} frames and are not used"
             )
         return DiffusionPhase(self.recipe, stage, self.model, self._trainable, feed)
+
+    def _encoders(self) -> Encoders:
+        """What makes latents, as one process has it: an engine may have split the foreground encoder. Collective."""
+        engine, model = self.trainer.engine, self.model
+        encoder = engine.plain(model.foreground, lambda: foreground.build(self.recipe.foreground))
+        return Encoders(model.codec, encoder.to(engine.device), model.streams)
 
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:

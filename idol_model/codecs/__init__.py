@@ -8,7 +8,7 @@ from idol_model.codecs.kl import JointKlCodec, JointKlCodecConfig, KlCodec, KlCo
 CodecConfig = KlCodecConfig | JointKlCodecConfig | ConvCodecConfig
 Codec = KlCodec | JointKlCodec | ConvCodec
 
-_CODECS: dict[type, Any] = {
+_CODECS: dict[type[CodecConfig], Any] = {
     KlCodecConfig: KlCodec,
     JointKlCodecConfig: JointKlCodec,
     ConvCodecConfig: ConvCodec,
@@ -17,7 +17,12 @@ _CODECS: dict[type, Any] = {
 
 def build(config: CodecConfig) -> Codec:
     """The codec of a configuration, freshly initialised."""
-    return _CODECS[type(config)].of(config)
+    return class_of(config).of(config)
+
+
+def class_of(config: CodecConfig) -> Any:
+    """The class of a configuration's codec."""
+    return _CODECS[type(config)]
 
 
 __all__ = [
@@ -30,4 +35,5 @@ __all__ = [
     "KlCodec",
     "KlCodecConfig",
     "build",
+    "class_of",
 ]

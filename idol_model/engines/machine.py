@@ -3,11 +3,12 @@
 import resource
 import sys
 import warnings
+from datetime import timedelta
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
+from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
 from idol_model.allocator import keep_freed_memory
@@ -16,8 +17,10 @@ from idol_model.recipe import Recipe
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
+def start_accelerator(recipe: Recipe, device: Device, timeout: float) -> Accelerator:
     """Accelerate on the device asked for; it joins the other processes of a run that was started with several.
+
+    Their collectives wait ``timeout`` seconds at most.
 
     Raises:
         ValueError: the device is not there or cannot do the precision.
@@ -35,8 +38,9 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     unused = DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True)
     # A weight cast to low precision is kept for its next use, and blocks computed again make none of the first one's.
     casts = AutocastKwargs(cache_enabled=not recipe.memory.recompute)
+    waiting = InitProcessGroupKwargs(timeout=timedelta(seconds=timeout))
     mixed = {"fp32": "no"}.get(recipe.precision, recipe.precision)
-    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts])
+    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts, waiting])
 
 
 def check_cpu_precision(precision: str) -> None:

@@ -16,6 +16,7 @@ from idol_model.data import DataShortage
 from idol_model.feed.faults import FILE, Fault, FaultLog, TooManyFaults, most_of, read_faults
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
+from idol_model.latents import Encoders
 from idol_model.model import IdolModel
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
@@ -58,7 +59,8 @@ def run_data(recipe: Recipe, data, folder: Path) -> RunData:
     torch.manual_seed(0)
     opened = TrainingData.open(data)
     opened.check(recipe)
-    return RunData(opened, recipe, IdolModel.from_recipe(recipe), Places(folder, folder / "latents"))
+    encoders = Encoders.of(IdolModel.from_recipe(recipe))
+    return RunData(opened, recipe, lambda: encoders, Places(folder, folder / "latents"))
 
 
 def test_pictures_of_shards_become_batches(pictures, tmp_path):
