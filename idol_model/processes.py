@@ -90,7 +90,7 @@ class Together(Alone):
         except RuntimeError as error:
             if not _gave_up(error):
                 raise
-            self._meet(what, _ROLL_CALL)
+            self._meet(what, min(_ROLL_CALL, self._timeout))
             raise ProcessMissing(f"{what}: processes waited {self._timeout:g} s for each other ({error})") from error
 
     def _meet(self, what: str, seconds: float) -> None:
