@@ -85,8 +85,9 @@ def of_means(scores: Scores, videos: int, runs: int) -> MeanRow:
     rng = np.random.default_rng(videos)
     values = scores.draw(rng, (runs, videos))
     plain, ours = student(values), mean_intervals(values)
-    shares = [coverage(ends, scores.mean) for ends in (percentiles(values, rng), plain, ours)]
-    return MeanRow(scores.name, videos, *shares, float(np.median((ours[1] - ours[0]) / (plain[1] - plain[0]))))
+    drawn, of_t, of_ours = (coverage(ends, scores.mean) for ends in (percentiles(values, rng), plain, ours))
+    width = float(np.median((ours[1] - ours[0]) / (plain[1] - plain[0])))
+    return MeanRow(scores.name, videos, drawn, of_t, of_ours, width)
 
 
 def videos_of(rng: np.random.Generator, count: int) -> tuple[list[NDArray], list[NDArray]]:
