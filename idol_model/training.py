@@ -28,8 +28,8 @@ from idol_model.unet.blocks import recompute
 from idol_model.watching import WatcherKind
 
 
-def _silent(progress: Progress) -> None:
-    del progress
+def _silent(said: Progress | str) -> None:
+    del said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,8 @@ class TrainOptions:
     engine: EngineKind = "ddp"
     """How several processes work together (`idol_model.engines`); one process needs none of them."""
     report: Report = _silent
+    say: Callable[[str], None] = _silent
+    """Called with a line for the user, from a thread of its own."""
     preview_every: int = 0
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
     compile: bool = False
@@ -66,6 +68,9 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
         RunMismatch: ``run`` belongs to another recipe or other data, or another process is training there.
         DataShortage: the data lacks what the recipe needs.
         FileNotFoundError: the pre-trained weights of the recipe are not on this machine.
+        TrainingInterrupted: Ctrl-C or SIGTERM; where the run stands is saved (`idol_model.stopping`).
+        ProcessMissing: a process of the run did not come in time (`TrainOptions.timeout`).
+        OSError: the disk is full; the earlier checkpoints are untouched.
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
     """
     options = options or TrainOptions()
@@ -83,8 +88,10 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
             _prepared(model, recipe, options)
-            telling = Telling(folder, options.report, recipe.log_every, options.watchers)
-            _Run(recipe, model, opened, Trainer(recipe, model, folder, engine, telling), options).all()
+            telling = Telling(folder, options.report, recipe.log_every, options.watchers, options.say)
+            trainer = Trainer(recipe, model, folder, engine, telling)
+            with trainer.stopping.handled(), trainer:
+                _Run(recipe, model, opened, trainer, options).all()
             telling.close()
     return folder.model if folder.finished else checkpoint.located(folder.checkpoints)
 
@@ -176,7 +183,7 @@ class _Run:
             return None
         from idol_model.preview import Preview
 
-        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run)
+        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run, self.trainer.stops)
         return Look(self._options.preview_every, lambda position, stage: preview.show(position, stage.frames))
 
     def _telling(self, what: str) -> Callable[[int, int], None]:

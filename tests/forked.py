@@ -1,7 +1,6 @@
 """Several processes without the seconds that importing torch takes: forks of the test's own, joined by gloo."""
 
 import multiprocessing
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,8 @@ def forked(count: int, folder: Path, work: Work, timeout: float = 60.0) -> list[
 
 
 def _child(rank: int, count: int, store: Path, work: Work, timeout: float, answers: Any) -> None:
-    distributed.init_process_group(
-        "gloo", store=distributed.FileStore(str(store), count), rank=rank, world_size=count
-    )
+    distributed.init_process_group("gloo", store=distributed.FileStore(str(store), count), rank=rank, world_size=count)
     try:
         answers.put((rank, work(Together(timeout))))
     except BaseException as error:
-        traceback.print_exc()
         answers.put((rank, error))

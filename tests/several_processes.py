@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
 
 
 def train_in_processes(
-    recipe: Recipe, data: Path, folder: Path, *, count: int = 2, engine: str = "ddp", stop_after: int = -1, timeout: float = 280
+    recipe: Recipe, data: Path, folder: Path, *, count: int = 2, engine: str = "ddp", stop_after: int = -1
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, or until ``stop_after`` steps of a stage are done; the caller looks at the return code."""
     launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}", "--standalone"]
@@ -37,4 +37,4 @@ def train_in_processes(
     program.write_text(_CHILD)
     arguments = [json.dumps(recipe.to_dict()), str(data), str(folder), engine, str(stop_after)]
     command = [*launch, str(program), *arguments]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=timeout)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=280)

@@ -91,7 +91,7 @@ class Replicated:
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """The mean over processes of some numbers. Collective."""
-        stacked = torch.stack([value.detach().float() for value in values.values()])
+        stacked = torch.stack([value.detach().to(self.device, torch.float32) for value in values.values()])
         if self.division.processes > 1:
             stacked = cast(Tensor, self.accelerator.reduce(stacked, reduction="mean"))
         return dict(zip(values, stacked.tolist(), strict=True))

@@ -5,7 +5,6 @@ whole. The processes of a run make it together, an even share of the clips each,
 runs waiting until it is done.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator

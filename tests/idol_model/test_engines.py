@@ -12,6 +12,7 @@ from tiny_training import Stop, dancers, run, tiny
 
 from idol_model import checkpoint, engines, optimizers
 from idol_model.division import Division
+from idol_model.foreground import ClipForegroundConfig
 from idol_model.recipe import MemoryConfig, Recipe, Stage
 
 STEPS = 5
@@ -21,9 +22,10 @@ DEEPSPEED = pytest.param(
 )
 
 
-def plain_sgd(**memory) -> Recipe:
-    """Both diffusion stages by plain gradient descent, no codec, four samples a step."""
-    recipe = tiny(codec_stage=None, cached=False)
+def plain_sgd(*, cached: bool = True, **memory) -> Recipe:
+    """Both diffusion stages by plain gradient descent, no codec, four samples a step, an encoder with a frozen part."""
+    clip = ClipForegroundConfig(tokens=16, hidden=16, layers=1, heads=2, patch=8, size=16)
+    recipe = tiny(codec_stage=None, cached=cached, foreground=clip)
     own = tuple(
         dataclasses.replace(
             stage, steps=STEPS, batch_size=4, lr=0.05, weight_decay=0.0, warmup=0.0, clip_norm=1.0, ema=0.5
@@ -42,6 +44,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def terms(folder: Path) -> torch.Tensor:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return torch.tensor([line["total"] for line in lines], dtype=torch.float64)
+
+
+def cache(folder: Path) -> dict[str, bytes]:
+    """The one latent cache of a run, which its stages share: names and bytes of its files."""
+    (made,) = [path for path in (folder / "latents").iterdir() if path.is_dir()]
+    return {f"{made.name}/{file.name}": file.read_bytes() for file in made.iterdir()}
 
 
 def distance(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
@@ -64,6 +72,15 @@ def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> No
     assert ended.returncode == 0, ended.stderr
     torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
     assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
+    assert cache(tmp_path / "run") == cache(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ddp", "fsdp", DEEPSPEED])
+def test_two_processes_that_encode_on_the_way_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
+    ended = train_in_processes(plain_sgd(cached=False), dancers(), tmp_path / "run", engine=engine)
+    assert ended.returncode == 0, ended.stderr
+    assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-4
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from forked import forked
 from tiny_training import FRAMES, dancers, tiny
 
 from idol_model import latents
@@ -23,8 +24,9 @@ from idol_model.feed.faults import FaultLog
 from idol_model.feed.feed import Feed, LatentCollate, Origin, PictureCollate
 from idol_model.feed.sources import CacheSource, Reading, Source
 from idol_model.foreground import ClipForegroundConfig
-from idol_model.latents import Encoders, LatentSource, build, cache_key, open_cache
+from idol_model.latents import Encoders, LatentSource, cache_key, open_cache
 from idol_model.model import IdolModel
+from idol_model.processes import ProcessMissing, Together
 from idol_model.recipe import Recipe
 from idol_prep.schema import Dataset
 
@@ -184,6 +186,59 @@ def test_a_killed_build_goes_on_where_it_stood(tmp_path):
         )
         assert np.array_equal(ours, theirs), name
     assert whole.lengths == (FRAMES,) * 4
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_three_processes_make_what_one_makes_also_after_one_of_them_broke_off(tmp_path):
+    made = source()
+    whole = content(open_cache(tmp_path / "one", made).folder)
+    root = tmp_path / "three"
+
+    def until_the_last_fails(group: Together) -> None:
+        def stop(done: int, total: int) -> None:
+            if group.rank == 2:
+                raise KeyboardInterrupt
+
+        open_cache(root, made, stop, group)
+
+    def again(group: Together) -> list[int]:
+        seen: list[int] = []
+        open_cache(root, made, lambda done, total: seen.append(done), group)
+        return seen
+
+    (tmp_path / "first").mkdir()
+    said = forked(3, tmp_path / "first", until_the_last_fails, timeout=2.0)
+    assert isinstance(said[2], KeyboardInterrupt)
+    assert isinstance(said[0], ProcessMissing)
+    assert "the clips of each process: rank 2 did not come" in str(said[0])
+    (building,) = root.glob("*.building")
+    with (building / "latents.npy").open("r+b") as file:  # what is done is not made again
+        file.seek(200)  # a latent of the first clip
+        file.write(b"mark")
+    assert forked(2, tmp_path, again) == [[], [4]]
+    ours = content(root / cache_key(made))
+    assert ours.keys() == whole.keys()
+    assert [name for name in ours if ours[name] != whole[name]] == ["latents.npy"]
+    assert ours["latents.npy"] == whole["latents.npy"][:200] + b"mark" + whole["latents.npy"][204:]
+
+
+def test_a_cache_begun_by_an_earlier_version_goes_on(tmp_path):
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_cache(tmp_path, source(), stop)
+    (note,) = tmp_path.glob("*/done-0.json")
+    (note.parent / "done.json").write_text(json.dumps({"done": 3, "unreadable": {}}))
+    note.unlink()
+    seen = []
+    open_cache(tmp_path, source(), lambda done, total: seen.append(done))
+    assert seen == [4]
 
 
 def test_a_second_process_waits_for_the_first(tmp_path):
