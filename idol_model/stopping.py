@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = "stopping after this step; then it saves. Once more ends it at once"
+_STOPPING = "stopping: this step is finished and saved first; Ctrl-C again ends it at once"
 _KEPT = "stopped; finished work is kept, the same command continues"
 
 

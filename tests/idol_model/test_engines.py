@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import train_forked
 from several_processes import train_in_processes
 from tiny_training import Stop, dancers, run, tiny
 
@@ -14,6 +15,7 @@ from idol_model import checkpoint, engines, optimizers
 from idol_model.division import Division
 from idol_model.foreground import ClipForegroundConfig
 from idol_model.recipe import MemoryConfig, Recipe, Stage
+from idol_model.training import TrainOptions
 
 STEPS = 5
 """Of each of two stages."""
@@ -66,10 +68,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:FSDP2-wrapped module .*:UserWarning")
 @pytest.mark.parametrize("engine", ["ddp", "fsdp", DEEPSPEED])
 def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
-    ended = train_in_processes(plain_sgd(), dancers(), tmp_path / "run", engine=engine)
-    assert ended.returncode == 0, ended.stderr
+    options = TrainOptions(device="cpu", engine=engine, command=["test"])
+    ended = train_forked(plain_sgd(), dancers(), tmp_path / "run", lambda rank: options)
+    assert ended == [tmp_path / "run" / "model"] * 2
     torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
     assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
     assert cache(tmp_path / "run") == cache(whole)
