@@ -66,7 +66,7 @@ class Together(Alone):
 
     def __init__(self, timeout: float) -> None:
         self.rank, self.count, self._timeout = distributed.get_rank(), distributed.get_world_size(), timeout
-        self._group = distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
+        self._group: Any = distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
 
     def wait(self, what: str) -> None:
         self._meet(what, self._timeout)

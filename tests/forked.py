@@ -46,6 +46,7 @@ def train_forked(
 def _child(rank: int, count: int, store: Path, work: Work, timeout: float, answers: Any) -> None:
     # As torchrun says it; what the parent's accelerate knows is of the parent.
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}  # asked for, and not used: the group is there
     AcceleratorState._reset_state(reset_partial_state=True)
     distributed.init_process_group("gloo", store=distributed.FileStore(str(store), count), rank=rank, world_size=count)
     try:

@@ -8,7 +8,7 @@ from idol_model.codecs.kl import JointKlCodec, JointKlCodecConfig, KlCodec, KlCo
 CodecConfig = KlCodecConfig | JointKlCodecConfig | ConvCodecConfig
 Codec = KlCodec | JointKlCodec | ConvCodec
 
-_CODECS: dict[type[CodecConfig], Any] = {
+_CODECS: dict[type, Any] = {
     KlCodecConfig: KlCodec,
     JointKlCodecConfig: JointKlCodec,
     ConvCodecConfig: ConvCodec,
@@ -20,8 +20,8 @@ def build(config: CodecConfig) -> Codec:
     return class_of(config).of(config)
 
 
-def class_of(config: CodecConfig) -> Any:
-    """The class of a configuration's codec."""
+def class_of(config: Any) -> Any:
+    """The class of the codec of a `CodecConfig`."""
     return _CODECS[type(config)]
 
 

@@ -38,7 +38,7 @@ class RowFile:
         """
         if values.shape[1:] != self._shape:
             raise ValueError(f"{self._file.name}: rows of {values.shape[1:]} do not fit {self._shape}")
-        content = memoryview(np.ascontiguousarray(values, self._kind)).cast("B")
+        content = np.ascontiguousarray(values, self._kind).data.cast("B")
         self._file.seek(self._offset + first * self._row)
         while content:  # one call writes 2 GB at most
             content = content[self._file.write(content) :]
