@@ -27,9 +27,8 @@ class TinyDensePose(nn.Module):
         with torch.no_grad():
             for weight in self.maps.parameters():
                 weight.copy_(torch.randn(weight.shape, generator=generator))
-            self.maps.bias.zero_()
-            self.maps.bias[parts + 1 :] = 0.3
-            self.maps.bias[2 * (parts + 1) :] = 0.6
+        middles = torch.tensor([0.0, 0.3, 0.6]).repeat_interleave(parts + 1)
+        self.maps.bias = nn.Parameter(middles)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         blue, red = image[0].float(), image[2].float()

@@ -18,7 +18,8 @@ from idol_prep.annotators.weights import Weights
 from idol_prep.schema import DepthRange
 
 if TYPE_CHECKING:
-    from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, Kind, MaskAnnotator, PoseAnnotator
+    from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
+    from idol_prep.annotators.protocol import Kind as Maker
 
 _STRAY = (0.5, 99.5)
 """Percentiles that become a clip's range, as in preparation of estimated depth."""
@@ -137,10 +138,10 @@ def with_poses(rows: Iterable[Candidate], name: str | None) -> list[Candidate]:
     return [row if row.kind == "baseline" else Annotated(inner=row, name=row.name, pose=finder) for row in rows]
 
 
-def makers_of(depth: str) -> "dict[Kind, str]":
+def makers_of(depth: str) -> "dict[Maker, str]":
     """The annotators behind estimated depth, by kind: its own, and that of DensePose where it needs one."""
     densepose = annotators.densepose_for(depth)
-    makers: dict[Kind, str] = {"depth": depth}
+    makers: dict[Maker, str] = {"depth": depth}
     if densepose:
         makers["densepose"] = densepose
     return makers

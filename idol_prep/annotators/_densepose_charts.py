@@ -44,9 +44,9 @@ def picture(charts: Charts, index: int, size: tuple[int, int]) -> NDArray[np.uin
     parts, uv = _resampled(charts, index, (height, width))
     scaled = (uv.clamp(0, 1) * 255).to(torch.uint8)
     found = torch.stack([scaled[1], scaled[0], parts.to(torch.uint8)], dim=-1).cpu().numpy()
-    # a box may reach beyond the frame by what rounding adds
+    # a box may reach beyond the frame, or lie there, where the network saw the frame's edges repeated
     y, x = max(top, 0), max(left, 0)
-    inner = found[y - top : size[0] - top, x - left : size[1] - left]
+    inner = found[y - top : max(size[0] - top, 0), x - left : max(size[1] - left, 0)]
     canvas[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
     return canvas
 

@@ -87,6 +87,9 @@ def test_resampling_against_plain_loops():
     assert (expected[..., 2] > 0).sum() > 40
     np.testing.assert_array_equal(found[..., 2], expected[..., 2])
     assert np.abs(found.astype(int) - expected).max() <= 1
+    for beyond in ((12.0, 3.0, 19.0, 8.0), (2.0, 11.5, 9.0, 14.0), (-9.0, -9.0, -2.0, -2.0)):
+        away = Charts(boxes=torch.tensor([beyond]), coarse=tensors[0], fine=tensors[1], u=tensors[2], v=tensors[3])
+        assert not picture(away, 0, (9, 12)).any()
 
 
 def _between(maps: np.ndarray, y: float, x: float) -> np.ndarray:
@@ -101,11 +104,13 @@ def _between(maps: np.ndarray, y: float, x: float) -> np.ndarray:
 
 
 def test_of_several_people_the_one_with_the_mask_is_taken(annotator):
-    """Also where another is surer and larger."""
+    """Also where another is surer and larger, and touches it."""
     both = frame(RIGHT, LEFT)
     assert annotator.charts(both).boxes[0, 0] == pytest.approx(RIGHT[0], abs=1)
     for own, other in ((LEFT, RIGHT), (RIGHT, LEFT)):
-        part = annotator.densepose(batch(both, masks=[mask_of(own)]))[0, ..., 2]
+        mask = mask_of(own)
+        mask[40:50] |= mask_of(other)[40:50]
+        part = annotator.densepose(batch(both, masks=[mask]))[0, ..., 2]
         assert (part > 0)[mask_of(own) > 0].mean() > 0.6
         assert not part[mask_of(other) > 0].any()
 
@@ -216,6 +221,18 @@ def test_who_needs_it():
     assert annotators.densepose_for("hdnet") == "densepose"
     assert annotators.densepose_for("hdnet", lambda track: track == "densepose") == ""
     assert annotators.densepose_for("midas") == ""
+
+
+@pytest.mark.parametrize(("folders", "maker"), [((), "densepose"), (("densepose",), "")])
+def test_tiktok_without_body_surfaces_is_a_source_without_them(tmp_path, folders, maker):
+    from idol_prep.sources.tiktok import TikTokSource
+
+    numbered.write_sequence(tmp_path / "00001", [1, 2])
+    for name in folders:
+        (tmp_path / "00001" / name).mkdir()
+    source = TikTokSource.open(tmp_path, densepose=True)
+    assert annotators.densepose_for("hdnet", source.ships) == maker
+    assert source.clips()[0].densepose == (not maker)
 
 
 def idol(*words: object):
