@@ -28,7 +28,9 @@ def _inspect(
     clip: Annotated[str | None, typer.Option(help="Id of the clip; without it, the first.")] = None,
     time: Annotated[float, typer.Option(min=0, max=1, help="Noise: 0 none, 1 all.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect/RUN/CLIP.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect/RUN/CLIP.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     from idol_model.inspection import inspect, write_sheet
