@@ -13,8 +13,8 @@ import torch
 from idol_model import recipes
 from idol_model.codecs import ConvCodecConfig
 from idol_model.foreground import ClipForegroundConfig, ConvForegroundConfig
-from idol_model.pose_control import ControlNetConfig, NoPoseConfig, T2IAdapterConfig
 from idol_model.model import IdolModel
+from idol_model.pose_control import ControlNetConfig, NoPoseConfig, T2IAdapterConfig
 from idol_model.recipe import Recipe
 from idol_model.training import save_model
 
