@@ -161,5 +161,7 @@ def test_ctrl_c_saves_where_it_stands_and_says_so_in_one_line(tmp_path):
     found = checkpoint.newest(tmp_path / "checkpoints")
     assert found is not None
     step = found.position.step
-    assert f"stopped after step {step} of 100000 of stage codec; saved in {found.path}, the same command" in result.stderr
+    assert (
+        f"stopped after step {step} of 100000 of stage codec; saved in {found.path}, the same command" in result.stderr
+    )
     assert not (tmp_path / "model").exists()
