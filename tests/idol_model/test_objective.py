@@ -78,7 +78,7 @@ class Listening:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["plain", "blocks computed again"])
-def test_gradient_shares_are_those_of_autograd(again: bool) -> None:
+def test_gradient_shares_are_those_of_autograd_and_change_no_gradient(again: bool) -> None:
     recipe = recipes.get("debug").override(["objective.w_mo=0.7", "objective.w_xattn=0.2"])
     model, batch = model_and_batch(recipe)
     if again:
@@ -91,12 +91,18 @@ def test_gradient_shares_are_those_of_autograd(again: bool) -> None:
         value = term.weight * term.compare(*feature.unflatten(0, (2, 2, 3)))
         own, whole = (torch.autograd.grad(loss, feature, retain_graph=True)[0] for loss in (value, total))
         expected[f"grad_share_{term.name}"] = (own.norm() / (own.norm() + (whole - own).norm())).item()
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    plain = torch.autograd.grad(total, weights, allow_unused=True)
     assert watching.taken() == {}
     watching.watching = True
     (1024 * objective(model, batch, Chance.of((5,), range(2))).total).backward()  # scaled, as in fp16
     found = shares({name: value.item() for name, value in watching.taken().items()})
     assert set(found) == {"grad_share_motion", "grad_share_xattn"}
     assert found == pytest.approx(expected, rel=1e-3)
+    for weight, unwatched in zip(weights, plain, strict=True):
+        if unwatched is not None:
+            assert weight.grad is not None
+            assert torch.equal(weight.grad, 1024 * unwatched)
 
 
 def test_an_unknown_share_is_left_out() -> None:
