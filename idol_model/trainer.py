@@ -21,6 +21,7 @@ from idol_model.checkpoint import Checkpoint, Position
 from idol_model.checkpoint_writer import CheckpointWriter
 from idol_model.engines import Engine
 from idol_model.engines.descent import NotFinite
+from idol_model.gradient_shares import shares
 from idol_model.phases import Phase, moved
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
@@ -103,6 +104,7 @@ class Trainer:
         with self.stopping.deferred():
             started = time.perf_counter()
             for piece, batch in ahead(lambda piece: phase.batch(piece.step, piece.places), pieces):
+                phase.shares.watching = self._telling.logged(piece.step + 1, stage)
                 with self.engine.group.watched(f"stage {stage.name}, step {piece.step}"):
                     loop.add(piece, moved(batch, self.engine.device))
                     if not piece.last:
@@ -184,7 +186,8 @@ _STOPPING = "stopping"
 
 
 class _Loop:
-    """One phase under way: its descent, its running mean, and the losses of the step being made."""
+    """One phase under way: its descent, its running mean, the losses of the step being made and, where it is logged,
+    the terms' shares of its gradient."""
 
     def __init__(self, trainer: Trainer, index: int, phase: Phase) -> None:
         self._engine, self._recipe, self._index = trainer.engine, trainer.recipe, index
@@ -194,6 +197,7 @@ class _Loop:
         self.mean = RunningMean(phase.parameters, self.stage.ema)
         self.begin = trainer.restore_phase(index, self)
         self.terms: dict[str, float] = {}
+        self._shares = phase.shares
         self._sums: dict[str, Tensor] = {}
         self._parts: list[tuple[Tensor, Any]] = []
         self.stops = False
@@ -222,6 +226,8 @@ class _Loop:
         self.stops = read.pop(_STOPPING) > 0
         self.terms, self._sums, self._parts = read, {}, []
         self.mean.update(step)
+        if squares := self._shares.taken():
+            self.terms |= shares(self._engine.mean(squares))
 
     def _named(self, error: NotFinite) -> str:
         """What is not finite, and of which clips, where it is their loss. Collective."""
