@@ -13,7 +13,8 @@ import torch
 
 from idol_model import checkpoint, engines, optimizers, watching, weights
 from idol_model.codec_trainer import CodecPhase
-from idol_model.engines import Device, EngineKind
+from idol_model.device import DeviceName
+from idol_model.engines import EngineKind
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
 from idol_model.model import IdolModel
@@ -34,7 +35,9 @@ def _silent(progress: Progress) -> None:
 class TrainOptions:
     """How a run is carried out; nothing here changes its result, but for rounding where it says so."""
 
-    device: Device = "auto"
+    device: DeviceName = "auto"
+    tf32: bool = False
+    """Let an NVIDIA GPU round float32 products to TF32 (``docs/scaling.md``); those of bf16 and fp16 stay."""
     engine: EngineKind = "ddp"
     """How several processes work together (`idol_model.engines`); one process needs none of them."""
     report: Report = _silent
@@ -70,7 +73,7 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     weights.check_present(recipe)
     optimizers.check_present(recipe.optimizer)
     watching.check_present(options.watchers)
-    engine = engines.start(options.engine, recipe, options.device)
+    engine = engines.start(options.engine, recipe, options.device, tf32=options.tf32)
     with engine.main_first():
         folder = RunFolder.open(run, recipe, opened.record(), options.command, writes=engine.main)
     with folder.claimed():
