@@ -161,9 +161,9 @@ def ldm3d() -> Recipe:
 
 
 def video_only() -> Recipe:
-    """Tab. 1, row DisCo: the video alone; depth is estimated from what it generates."""
+    """Tab. 1, row DisCo: the video alone after DisCo's own pre-training; depth is estimated from what it generates."""
     return replace(
-        idol(),
+        after_hap(),
         name="video-only",
         summary="the video alone, as the parent system (Tab. 1, row DisCo)",
         unet=UNetConfig(**_VIDEO_ALONE),

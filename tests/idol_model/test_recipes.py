@@ -1,10 +1,16 @@
 """Every row of the paper's tables is a recipe that builds, with the parameters the paper counts."""
 
+import functools
+from pathlib import Path
+
 import pytest
 
 from idol_eval import paper_values
 from idol_model import recipes, selection
+from idol_model.model import IdolModel
 from idol_model.recipe import Recipe
+from idol_model.weights import earlier
+from idol_model.weights.fit import load
 
 MILLIONS = {
     "idol": 1410.70,
@@ -37,6 +43,16 @@ def test_every_recipe_builds_and_reads_back(name: str) -> None:
         assert counts["with_coupling"] / 1e6 == pytest.approx(MILLIONS[name], abs=0.01)
     for stage in selection.stage_selections(model, recipe):
         assert sum(stage.trained.values()) > 0
+    if recipe.init_from is not None:
+        before = full(Path(recipe.init_from).name)
+        parts = earlier.continued(model, before, lambda part: getattr(before, part).state_dict(), recipe.init_from)
+        assert {"unet", "foreground", "codec"} <= {fit.part for fit in load(recipe.init_from, *parts)}
+
+
+@functools.cache
+def full(name: str) -> IdolModel:
+    """The recipe's model at its real size, without storage."""
+    return selection.meta_model(recipes.get(name))
 
 
 def test_pretraining_leaves_the_resblocks_alone() -> None:
