@@ -80,6 +80,9 @@ def _train(
     ] = False,
     latents: Annotated[Path | None, typer.Option("--cache", help="Folder of latent caches that runs share.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
+    loader_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read samples [default: one a core of this process].")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show recipe, parameters, steps and memory; do nothing.")
     ] = False,
@@ -101,6 +104,7 @@ def _train(
     chain = links(resolved, _defaults.run_folder(recipe, output).path)
     how = {"device": device, "engine": engine, "preview_every": preview, "compile": compiled}
     more = {"channels_last": channels_last, "latents": latents, "watchers": _watchers(watch), "tf32": tf32}
+    more |= {"loader_threads": loader_threads}
     parts = named_parts(data)
     journey = _Journey(chain, parts, named_parts(stills) if stills else parts, stage)
     if fork is not None:

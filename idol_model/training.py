@@ -53,6 +53,8 @@ class TrainOptions:
     """Who else is told of losses and previews (`idol_model.watching`)."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
+    loader_threads: int | None = None
+    """Threads that read and decode samples; None is one a core (`idol_model.feed.feed.default_readers`)."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -111,7 +113,7 @@ class _Run:
         self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
         cached = options.latents or trainer.run.latents
-        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached))
+        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached), options.loader_threads)
         self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:

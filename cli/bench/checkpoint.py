@@ -101,7 +101,7 @@ def _measured(
 ) -> list[SampleCandidate]:
     """The checkpoint's samples, one row a seed; only those of the clips ``here`` are made."""
     pairing = Pairing(pairs=tuple((id, id) for id in job.ids))
-    model = job.pipe.recipe.name
+    model = job.pipe.recipe.name + ("" if job.dtype == "float32" else f", {job.dtype}")
     rows = []
     for seed in seeds:
         own = replace(job, settings=replace(job.settings, seed=seed), ids=tuple(here))
