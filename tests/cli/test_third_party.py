@@ -1,4 +1,4 @@
-"""Nothing but ours reaches the terminal: a package that is loud when imported, beside real commands in real processes."""
+"""Nothing but ours reaches the terminal: a package that is loud when imported, beside real commands."""
 
 import json
 import os
