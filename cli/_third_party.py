@@ -1,7 +1,7 @@
 """Other packages and the terminal: nothing of theirs reaches it unasked. ``IDOL_DEBUG=1`` asks for all of it.
 
 What matters to a user comes as an exception, which `cli._errors` says in a line. Packages of this field also log that
-an optional kernel is missing, or print a banner when they are imported: noise beside our lines, and worse in ``--json``.
+an optional kernel is missing, or print a banner when they are imported: noise beside ours, and worse in ``--json``.
 """
 
 import logging
