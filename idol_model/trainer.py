@@ -22,13 +22,14 @@ from idol_model.checkpoint_writer import CheckpointWriter
 from idol_model.engines import Engine
 from idol_model.engines.descent import NotFinite
 from idol_model.gradient_shares import shares
-from idol_model.phases import Phase, moved
+from idol_model.phases import Phase
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import RunFolder
 from idol_model.running_mean import RunningMean
 from idol_model.stopping import Stopping
 from idol_model.telling import Sheet, Telling
+from idol_model.transfer import moved, staged
 
 
 class TrainingStopped(ValueError):
@@ -101,12 +102,13 @@ class Trainer:
         stage, loop = phase.stage, _Loop(self, index, phase)
         pieces = _pieces(range(loop.begin, stage.steps), self.engine.division.pieces(stage.batch_size, stage.name))
         self._telling.begin(stage.name, loop.begin)
+        device = self.engine.device
         with self.stopping.deferred():
             started = time.perf_counter()
-            for piece, batch in ahead(lambda piece: phase.batch(piece.step, piece.places), pieces):
+            for piece, batch in ahead(lambda piece: staged(phase.batch(piece.step, piece.places), device), pieces):
                 phase.shares.watching = self._telling.logged(piece.step + 1, stage)
                 with self.engine.group.watched(f"stage {stage.name}, step {piece.step}"):
-                    loop.add(piece, moved(batch, self.engine.device))
+                    loop.add(piece, moved(batch, device))
                     if not piece.last:
                         continue
                     loop.move(piece.step, stopping=self.stopping.asked)

@@ -37,7 +37,7 @@ class Replicated:
         self.optimizer: OptimizerKind = recipe.optimizer
         self.device = accelerator.device
         self.group = Together(timeout) if accelerator.num_processes > 1 else Alone()
-        self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory.micro_batch)
+        self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory)
 
     @property
     def main(self) -> bool:

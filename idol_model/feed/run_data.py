@@ -1,7 +1,7 @@
 """The data of a run bound to its recipe, its model and its folders: a feed for every stage."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from idol_model import latents
@@ -22,6 +22,8 @@ class Places:
 
     run: Path
     latents: Path
+    group: Alone = field(default_factory=Alone)
+    """The processes that make the caches together."""
 
     @property
     def own(self) -> bool:
@@ -30,7 +32,7 @@ class Places:
 
 
 class RunData:
-    """Feeds of a run's stages. Damaged items count over all of them.
+    """Feeds of a run's stages, each with so many ``readers`` (`Feed`). Damaged items count over all of them.
 
     ``encoders`` gives those of the model as they are when a feed is made. All methods are collective.
     """
@@ -41,10 +43,10 @@ class RunData:
         recipe: Recipe,
         encoders: Callable[[], Encoders],
         places: Places,
-        group: Alone | None = None,
+        readers: int | None = None,
     ) -> None:
         self._data, self._recipe, self._encoders, self._places = data, recipe, encoders, places
-        self._group = group or Alone()
+        self._readers = readers
         self._reading = Reading.of(recipe)
         self.faults = FaultLog(places.run / FILE, most_of(recipe.data.most_faults, data.items))
 
@@ -59,7 +61,7 @@ class RunData:
             return self._cached(stage, told)
         sources = [content.source(self._reading) for content in self._data.contents]
         collate = PictureCollate(self._recipe.data, self._encoders().foreground)
-        return Feed(Origin(sources, self._data.weights, self.faults), self._recipe, stage, collate)
+        return Feed(Origin(sources, self._data.weights, self.faults), self._recipe, stage, collate, self._readers)
 
     def caches(self, told: Told | None = None) -> list[latents.LatentCache]:
         """One cache a source, made where it is not there.
@@ -75,12 +77,12 @@ class RunData:
             raise ValueError(f"stage {stage.name}: cache_latents is for clips; set cache_latents=false for pictures")
         encoders = self._encoders()
         made_from = self._made_from(encoders)
-        if self._places.own and self._group.main:
+        if self._places.own and self._places.group.main:
             latents.remove_others(self._places.latents, made_from)
         named = zip(self._data.clips, self._opened(made_from, told), strict=True)
         sources = [CacheSource(str(clips.root), cache) for clips, cache in named]
         origin = Origin(sources, self._data.weights, self.faults)
-        return Feed(origin, self._recipe, stage, LatentCollate(encoders.foreground))
+        return Feed(origin, self._recipe, stage, LatentCollate(encoders.foreground), self._readers)
 
     def _opened(self, made_from: list[LatentSource], told: Told | None) -> list[latents.LatentCache]:
         if self._recipe.data.augment != "none":
@@ -88,7 +90,7 @@ class RunData:
                 f"cache_latents with data.augment={self._recipe.data.augment!r} would train on pictures as they are; "
                 "set stages.N.cache_latents=false"
             )
-        return [latents.open_cache(self._places.latents, source, told, self._group) for source in made_from]
+        return [latents.open_cache(self._places.latents, source, told, self._places.group) for source in made_from]
 
     def _made_from(self, encoders: Encoders) -> list[LatentSource]:
         """What the cache of each source is made from."""
