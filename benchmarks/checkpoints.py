@@ -40,8 +40,8 @@ def main() -> None:
             writer.finish()
             behind = _median(lambda step: writer.save(_at(step), groups, {}), writer.finish, given.rounds)
     sys.stdout.write(
-        f"{given.recipe}: {size / 1e6:.1f} MB a checkpoint; the training stands still {at_once * 1e3:.1f} ms where it is "
-        f"written at once, {behind * 1e3:.1f} ms where it is written behind (median of {given.rounds})\n"
+        f"{given.recipe}: {size / 1e6:.1f} MB a checkpoint; the training stands still {at_once * 1e3:.1f} ms where it "
+        f"is written at once, {behind * 1e3:.1f} ms where it is written behind (median of {given.rounds})\n"
     )
 
 

@@ -101,9 +101,9 @@ def test_batches_do_not_depend_on_how_many_threads_read_them(pictures, tmp_path)
     shutil.copytree(pictures, root)
     (root / "shards" / "000001.tar").write_bytes(b"")  # replaced items too
     recipe, opened = pretraining().override(["data.most_faults=0.5"]), TrainingData.open(root)
-    model, found = IdolModel.from_recipe(recipe), []
+    encoders, found = Encoders.of(IdolModel.from_recipe(recipe)), []
     for readers in (1, 5):
-        data = RunData(opened, recipe, model, Places(tmp_path / str(readers), tmp_path), readers)
+        data = RunData(opened, recipe, lambda: encoders, Places(tmp_path / str(readers), tmp_path), readers)
         (tmp_path / str(readers)).mkdir()
         feed = data.feed(recipe.stages[0])
         found.append([feed.batch(feed.plan.step(step)) for step in range(4)])
