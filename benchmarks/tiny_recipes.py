@@ -1,4 +1,4 @@
-"""Every recipe of the paper at toy size, for tests and rehearsals: the same sockets, kinds and stages, narrow networks."""
+"""Every recipe at toy size, for tests and rehearsals: the same sockets, kinds and stages, narrow networks."""
 
 import dataclasses
 from typing import Any

@@ -79,9 +79,7 @@ def _whole(given: argparse.Namespace) -> int:
 def _complete(setting: Setting) -> None:
     """Install what is missing from the wheels that came along, for this process's children."""
     site = setting.work / "site"
-    folder = next(
-        (folder for folder in (_ROOT / "wheels", setting.work / "wheels") if folder.is_dir()), _ROOT / "wheels"
-    )
+    folder = _ROOT / "wheels"
     if (site / "diffusers").is_dir():
         sys.path.insert(0, str(site))
     installed = wheels.install(folder, site)

@@ -13,7 +13,7 @@ from idol_model.types import CachedBatch, ClipBatch
 
 
 def random_model(recipe: Recipe, device: str, seed: int = 0) -> IdolModel:
-    """Built where it will run. What is zero at initialisation is random too, else half of the paper would do nothing."""
+    """Built where it will run. What is zero at initialisation is random too, else half the paper would be idle."""
     torch.manual_seed(seed)
     with torch.device(device):
         model = IdolModel.from_recipe(recipe)
