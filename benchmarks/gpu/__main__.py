@@ -63,7 +63,7 @@ def _setting(given: argparse.Namespace, until: float) -> Setting:
 
 
 def _whole(given: argparse.Namespace) -> int:
-    clock = budget.Budget(began=time.time(), minutes=given.minutes)
+    clock = budget.Budget(began=time.time(), minutes=given.minutes, stretched=given.rehearse)
     parts, setting = budget.chosen(given.parts), _setting(given, clock.until)
     _complete(setting)
     if not given.rehearse:

@@ -17,6 +17,8 @@ class Budget:
 
     began: float
     minutes: float
+    stretched: bool = False
+    """Whether more minutes are more for every part, as in a rehearsal on slow processors."""
 
     @property
     def until(self) -> float:
@@ -27,7 +29,8 @@ class Budget:
         """Until when a part that begins now may run."""
         if part not in SECONDS:
             return self.until - min(_FINISH, 6 * self.minutes)
-        return min(now + SECONDS[part] * min(1.0, 60 * self.minutes / _OF), self.until)
+        factor = 60 * self.minutes / _OF
+        return min(now + SECONDS[part] * (factor if self.stretched else min(1.0, factor)), self.until)
 
     def drawing_before_training(self, now: float) -> float:
         """Seconds to wait with *train* for its data, where no other part took that time."""

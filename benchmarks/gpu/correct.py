@@ -22,7 +22,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     yield Figure("one process of DDP", partial(steps.replicated, setting), 5)
     for name in chosen:
         yield Figure(f"tiny: {name}", partial(_tiny, setting, name), 1)
-    for names, recipe in networks(chosen).items():
+    for names, recipe in list(networks(chosen).items())[: 1 if setting.rehearse else None]:
         yield Figure(f"wide: {names}", partial(_wide, setting, recipe), 4)
 
 

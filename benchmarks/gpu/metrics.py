@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.compare import error
+from benchmarks.gpu.compare import error, without_tf32
 from benchmarks.gpu.figures import Figure, Skip
 from benchmarks.gpu.setting import Setting
 from benchmarks.gpu.timing import timed
@@ -30,6 +30,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
 
 def _ours(setting: Setting, name: str) -> dict[str, Any]:
     """Features of noise with random weights: rates, and what bf16 changes about them."""
+    without_tf32()
     x = _noise(setting, name)
     found, answers = {"batch": len(x), "weights": "random"}, {}
     for label, precision in {"fp32": "float32", "bf16": "bfloat16"}.items():
@@ -45,6 +46,7 @@ def _ours(setting: Setting, name: str) -> dict[str, Any]:
 def _theirs(setting: Setting, name: str, package: str, build: Callable[[], nn.Module]) -> dict[str, Any]:
     if find_spec(package) is None:
         raise Skip(f"{package} is not installed")
+    without_tf32()
     network, x = build().to(setting.device).eval(), _noise(setting, name)
     return {"batch": len(x), "weights": "random", "fp32": _measured(network, x, setting.device)[0]}
 

@@ -57,7 +57,7 @@ def _beside(setting: Setting, parts: Sequence[str]) -> list[subprocess.Popen]:
         started.append(_start(setting, "plans"))
     if "train" in parts:
         (setting.work / _ENOUGH).unlink(missing_ok=True)
-        workers = 1 if setting.rehearse else max(1, (os.cpu_count() or 2) - 2 - len(started))
+        workers = 2 if setting.rehearse else max(1, (os.cpu_count() or 2) - 2 - len(started))
         started += [_start(setting, "draw", str(number)) for number in range(workers)]
     return started
 

@@ -21,8 +21,8 @@ from idol_model.recipe import Recipe
 from idol_model.run_state import Progress, RunFolder, write_json
 from idol_model.training import TrainOptions, train
 
-_WORKERS = 8
-"""Processes that encode clips at once; each has a context on the GPU."""
+_WORKERS = 14
+"""Processes that read and encode clips at once; each has a context on the GPU."""
 
 
 class TimeUp(Exception):
@@ -67,9 +67,9 @@ class Run:
         """Encode the clips in several processes; what they do not manage, training makes up for by itself."""
         write_json(self.path.with_suffix(".recipe.json"), self.planned().to_dict())
         folders = [str(part.path) for part in self.parts()]
+        if len(folders) == 1:
+            return  # one process makes it, and training is one
         shares = [folders[first::_WORKERS] for first in range(min(_WORKERS, len(folders)))]
-        if self.setting.rehearse:
-            shares = [folders]
         command = [sys.executable, "-m", "benchmarks.gpu", "--job", "cache", *self.setting.arguments(), "--"]
         own = [str(self.path)]
         started = [subprocess.Popen([*command, *own, *share]) for share in shares]
