@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from benchmarks import tiny_recipes
 from benchmarks.gpu.ledger import write_json
 from benchmarks.gpu.setting import Setting
 from idol_model import memory_plan, recipes
-from idol_model.recipe import MemoryConfig, Recipe
+from idol_model.recipe import Recipe, Stage
 
 NAMES = ("idol-24gb", "idol", "haop-24gb")
 """The recipe that must fit in 24 GB first."""
@@ -20,12 +20,16 @@ def pieces(setting: Setting) -> Iterator[Recipe]:
     """The recipes with one window at a time where they name no micro-batch, one for each of their stages."""
     for name in NAMES:
         recipe = tiny_recipes.tiny(name) if setting.rehearse else recipes.get(name)
-        few = recipe.memory.micro_batch or 1
-        memory = dataclasses.replace(recipe.memory, micro_batch=few)
-        assert isinstance(memory, MemoryConfig)
-        recipe = dataclasses.replace(recipe, name=name, memory=memory, weights=(), init_from=None)
+        recipe = dataclasses.replace(recipe, name=name, codec_stage=None, weights=(), init_from=None)
         for stage in reversed(recipe.stages):
-            yield dataclasses.replace(recipe, stages=(stage,))
+            memory = dataclasses.replace(recipe.memory, micro_batch=_at_once(recipe, stage))
+            yield dataclasses.replace(recipe, stages=(stage,), memory=memory)
+
+
+def _at_once(recipe: Recipe, stage: Stage) -> int:
+    """Windows that go through the networks at once: the recipe's number for the stage, else one."""
+    few = recipe.memory.micro_batch
+    return (few.get(stage.name) if isinstance(few, Mapping) else few) or 1
 
 
 def count_all(setting: Setting) -> None:
@@ -42,7 +46,7 @@ def counted(setting: Setting, recipe: Recipe) -> dict[str, Any]:
 
 
 def _counted(recipe: Recipe) -> dict[str, Any]:
-    (plan,) = memory_plan.plan(dataclasses.replace(recipe, codec_stage=None))
+    (plan,) = memory_plan.plan(recipe)
     return dataclasses.asdict(plan) | {"total": plan.total}
 
 

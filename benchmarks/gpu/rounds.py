@@ -5,6 +5,7 @@ was broken off goes on; after a finished one, the next begins from its model and
 """
 
 import dataclasses
+import signal
 import subprocess
 import sys
 import time
@@ -23,10 +24,6 @@ from idol_model.training import TrainOptions, train
 
 _WORKERS = 14
 """Processes that read and encode clips at once; each has a context on the GPU."""
-
-
-class TimeUp(Exception):
-    """The stage has had its time."""
 
 
 @dataclass(slots=True)
@@ -85,12 +82,14 @@ class Run:
             if at.terms:
                 last.update(step=at.done, terms=dict(at.terms), seconds_of_a_step=at.seconds)
                 if time.time() > until:
-                    raise TimeUp
+                    signal.raise_signal(signal.SIGINT)
 
+        # As a Ctrl-C would end it; whoever started this process may have had that ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             self._train(recipe, report)
             cut = False
-        except TimeUp:
+        except KeyboardInterrupt:
             cut = True
             if not self.finish():
                 raise RuntimeError(f"{self.path.name}: its time was over before the first checkpoint") from None
