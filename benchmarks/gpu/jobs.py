@@ -40,13 +40,16 @@ def cache(setting: Setting, words: Sequence[str]) -> None:
 
 def finish(setting: Setting, words: Sequence[str]) -> None:
     """Make the newest checkpoint a model and pack it."""
+    from functools import partial
+
     from benchmarks.gpu import train
+    from benchmarks.gpu.figures import Figure, make_all
     from benchmarks.gpu.ledger import Ledger
 
     del words
     ledger = Ledger(setting.work / "train.json")
-    ledger.begin("model")
-    ledger.done("model", train.finished_model(setting))
+    ledger.forget("model")
+    make_all([Figure("model", partial(train.finished_model, setting), 0)], ledger, setting)
 
 
 def machine(setting: Setting, words: Sequence[str]) -> None:
