@@ -24,7 +24,7 @@ from idol_model import recipes
 from idol_model.recipe import Recipe
 
 BATCHES = {"codec": (32, 64), "image": (32, 64, 128), "video": (4, 8, 16)}
-_TOY_BATCHES = {"codec": (2, 4), "image": (2,), "video": (1,)}
+_TOY_BATCHES = {"codec": (4,), "image": (2,), "video": (1,)}
 _PICTURES = 2048
 """That the codec is trained on: reading more from the clips would take half a minute of the GPU's."""
 _LAST = 45.0
@@ -89,8 +89,7 @@ class _Work:
         model = models.random_model(own, self._setting.device)
         stepper = Stepper(own, stage, model, batch, self._setting.device)
         stepper.step()
-        stepper.step()
-        found = min(seconds(stepper.step, self._setting.device) for _ in range(3))
+        found = min(seconds(stepper.step, self._setting.device) for _ in range(1 if self._setting.rehearse else 4))
         stepper.descent.close()
         return found
 
@@ -112,7 +111,7 @@ class _Work:
         if name not in self._paces:
             raise Skip("its pace was not measured")
         pace = self._paces[name]
-        count = 4 if self._setting.rehearse else schedule.steps(pace, share)
+        count = 2 if self._setting.rehearse else schedule.steps(pace, share)
         if name == "codec":
             return schedule.codec_run(self._recipe, pace, count, 64 if self._setting.rehearse else _PICTURES)
         return schedule.stage_run(self._recipe, name, pace, count, str(self._round.before(name)))
