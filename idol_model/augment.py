@@ -108,12 +108,13 @@ AUGMENT: Mapping[AugmentKind, Augment] = {"none": NoAugment(), "hap": Hap(), "ha
 
 
 def square_with_person(person_HW: NDArray[np.bool_], rng: np.random.Generator) -> Square:
-    """A random square of the shorter side's length that has the middle of the person in it.
+    """A random square of the shorter side's length, drawn about the middle of the person: it always shows somebody.
 
-    A tall picture's centred square would never show a head; any square could miss the person.
+    A tall picture's centred square would never show a head; any square could miss the person. Where the person is in
+    parts that stand apart, the square is drawn about one of them.
     """
     side = min(person_HW.shape)
-    top, left = (_around(person_HW.any(axis), side, rng) for axis in (1, 0))
+    top, left = (_around(person_HW.sum(axis), side, rng) for axis in (1, 0))
     return top, left, side
 
 
@@ -127,8 +128,13 @@ def widened_hole(background_SS4: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def part_of_person(person_SS4: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random crop of the person's box; the encoder's resize makes it as large as the whole was."""
+    """A random crop of the person's box; the encoder's resize makes it as large as the whole was.
+
+    Where nobody is left the picture comes back as it is: `idol_model.feed.sources.Reading` counts it as a fault.
+    """
     ys, xs = np.nonzero(person_SS4[..., 3])
+    if len(ys) == 0:
+        return person_SS4
     left, top, right, bottom = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
     body = person_SS4[top:bottom, left:right]
     for _ in range(_TRIES):
@@ -139,11 +145,20 @@ def part_of_person(person_SS4: NDArray[np.uint8], rng: np.random.Generator) -> N
     return person_SS4
 
 
-def _around(occupied: NDArray[np.bool_], side: int, rng: np.random.Generator) -> int:
-    """Where a stretch of length ``side`` begins that has the middle of what is occupied in it."""
-    places = np.flatnonzero(occupied)
-    middle = (len(occupied) if len(places) == 0 else int(places[0] + places[-1])) // 2
-    return int(rng.integers(max(0, middle - side + 1), min(len(occupied) - side, middle) + 1))
+def _around(pixels: NDArray[np.int_], side: int, rng: np.random.Generator) -> int:
+    """Where a stretch of length ``side`` begins that has the middle of the person in it.
+
+    ``pixels`` counts the person's pixels on each line across. The middle between two parts may show neither of them,
+    so one part is drawn, in proportion to its pixels.
+    """
+    begins, ends = np.flatnonzero(np.diff(pixels > 0, prepend=False, append=False)).reshape(-1, 2).T
+    if len(begins) == 0:
+        middle = len(pixels) // 2
+    else:
+        sizes = [pixels[begin:end].sum() for begin, end in zip(begins, ends, strict=True)]
+        part = 0 if len(sizes) == 1 else int(rng.choice(len(sizes), p=np.divide(sizes, sum(sizes))))
+        middle = int(begins[part] + ends[part] - 1) // 2
+    return int(rng.integers(max(0, middle - side + 1), min(len(pixels) - side, middle) + 1))
 
 
 def _box_with_person(alpha_SS: NDArray[np.uint8], rng: np.random.Generator) -> Box:

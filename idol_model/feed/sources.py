@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from idol_model import data
+from idol_model import data, pictures
 from idol_model.augment import AUGMENT, Augment
 from idol_model.data import DataShortage, Tracks
 from idol_model.feed.order import ClipOrder, Key, Order
@@ -64,11 +64,18 @@ class Reading:
         return np.random.default_rng([self.seed, _AUGMENTED, window.number])
 
     def augmented(self, inputs: ClipInputs, rng: np.random.Generator) -> ClipInputs:
-        """The pictures as the recipe shows them. Raises `DataShortage` where nobody is left."""
+        """The pictures as the recipe shows them. Raises `DataShortage` where nobody is left, and says why."""
         shown = self.augment(inputs, rng)
         if not shown.foreground[..., 3].any():
-            raise DataShortage(f"{inputs.id}: the person is too small to be cropped; leave it out")
+            raise DataShortage(f"{inputs.id}: {_why_nobody(inputs)}")
         return shown
+
+
+def _why_nobody(inputs: ClipInputs) -> str:
+    """Why augmentation, which takes its person from the centred square, has found none."""
+    if pictures.crop_square(inputs.foreground[None])[..., 3].any():
+        return "the person is too small to be cropped; leave it out"
+    return "the person lies outside the centred square, the only part that is used; prepare it with --crop person"
 
 
 class CacheSource:

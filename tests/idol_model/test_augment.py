@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from idol_model.augment import AUGMENT, part_of_person, widened_hole
+from idol_model.augment import AUGMENT, part_of_person, square_with_person, widened_hole
 from idol_model.inputs import ClipInputs
 
 SIDE = 64
@@ -80,3 +80,24 @@ def test_a_part_always_shows_somebody() -> None:
     rgba[10, 10] = rgba[50, 50] = 255
     for seed in range(20):
         assert part_of_person(rgba, np.random.default_rng(seed))[..., 3].any()
+
+
+def test_a_square_always_shows_somebody() -> None:
+    """Also of two people with a gap of more than a square between them, whose middle shows neither."""
+    pair = np.zeros((20, 100), bool)
+    pair[5:15, 4:10] = pair[5:15, 90:93] = True
+    lefts = []
+    for seed in range(40):
+        top, left, side = square_with_person(pair, np.random.default_rng(seed))
+        assert (top, side) == (0, 20)
+        assert pair[:, left : left + side].any()
+        lefts.append(left)
+    assert 0.1 < np.mean(np.array(lefts) > 50) < 0.6  # a third of the pixels stands on the right
+    assert lefts[3] == square_with_person(pair, np.random.default_rng(3))[1]
+    nobody = square_with_person(pair & False, np.random.default_rng(0))
+    assert nobody[2] == 20
+
+
+def test_nobody_has_no_part_and_no_error() -> None:
+    nobody = np.zeros((SIDE, SIDE, 4), np.uint8)
+    assert part_of_person(nobody, np.random.default_rng(0)) is nobody

@@ -15,7 +15,9 @@ from torch.nn import functional
 from idol_model.data import DataShortage
 from idol_model.feed.faults import FILE, Fault, FaultLog, TooManyFaults, most_of, read_faults
 from idol_model.feed.run_data import Places, RunData
+from idol_model.feed.sources import Reading
 from idol_model.feed.training_data import DataPart, TrainingData
+from idol_model.inputs import ClipInputs
 from idol_model.model import IdolModel
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
@@ -244,6 +246,53 @@ def test_a_clip_that_could_not_be_cached_is_a_fault_when_it_is_drawn(tmp_path):
     bad = Dataset.open(data).records("train")[1].id
     assert bad not in {id for step in range(6) for id in feed.batch(feed.plan.step(step)).ids}
     assert [fault.item for fault in read_faults(tmp_path)] == [bad]
+
+
+def wide(root: Path, boxes: dict[str, tuple[int, int]]) -> Path:
+    """Clips of 12 frames and 96 x 32 pixels by name, in each of them a person in columns ``boxes[name]``."""
+    writer = DatasetWriter(root, recipe={"kind": "wide"})
+    for number, (name, (left, right)) in enumerate(boxes.items()):
+        mask = np.zeros((12, 32, 96), np.uint8)
+        mask[:, 8:24, left:right] = 1
+        writer.write_clip(
+            ClipRecord(id=name, split="train", source="noise", fps=12),
+            frames=np.random.default_rng(number).integers(0, 255, (12, 32, 96, 3), np.uint8),
+            mask=mask,
+            keypoints=Keypoints(xy=np.full((12, 1, 18, 2), 12, np.float32), score=np.ones((12, 1, 18), np.float32)),
+        )
+    writer.finish()
+    return root
+
+
+@pytest.mark.parametrize("kind", ["hap", "haop"])
+def test_a_person_outside_the_square_is_a_fault_and_stops_nothing(tmp_path, kind):
+    data = wide(tmp_path / "wide", {"middle": (40, 56), "left": (2, 20), "also": (44, 60)})
+    recipe = pretraining().override([f"data.augment={kind}", "data.most_faults=1"])
+    feed = run_data(recipe, data, tmp_path).feed(recipe.stages[0])
+    seen = {id for step in range(6) for id in feed.batch(feed.plan.step(step)).ids}
+    (fault,) = read_faults(tmp_path)
+    assert seen == {"middle", "also"}
+    assert (fault.item, fault.instead in seen) == ("left", True)
+    assert fault.reason == (
+        "left: the person lies outside the centred square, the only part that is used; prepare it with --crop person"
+    )
+
+
+@pytest.mark.parametrize("kind", ["hap", "haop"])
+def test_a_person_that_resizing_loses_is_named_as_too_small(kind):
+    reading = Reading.of(pretraining().override([f"data.augment={kind}"]))
+    speck = np.zeros((640, 640, 4), np.uint8)
+    speck[320, 320] = 255
+    given = ClipInputs(
+        id="far",
+        frames=np.zeros((1, 32, 32, 3), np.uint8),
+        depth=np.ones((1, 32, 32), np.float32),
+        poses=np.zeros((1, 32, 32, 3), np.uint8),
+        foreground=speck,
+        background=np.full((32, 32, 4), 255, np.uint8),
+    )
+    with pytest.raises(DataShortage, match="far: the person is too small to be cropped; leave it out"):
+        reading.augmented(given, np.random.default_rng(0))
 
 
 def test_too_many_stop_the_run_with_the_list(tmp_path):
