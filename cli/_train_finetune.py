@@ -1,7 +1,8 @@
 """``idol train finetune``: a finished checkpoint goes on with the user's own clips."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,13 +29,16 @@ def finetune(
         str, typer.Option("--from", help="demo (the shipped checkpoint), a run, a model's folder or a hub id.")
     ] = "demo",
     data: Annotated[
-        list[str] | None, typer.Option("--data", "-d", help="Prepared clips, PATH[=WEIGHT]; repeat it. Without: ./data.")
+        list[str] | None,
+        typer.Option("--data", "-d", help="Prepared clips, PATH[=WEIGHT]; repeat it. Without: ./data."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run folder; without it, runs/finetune-DATA.")
     ] = None,
     lora: Annotated[int, typer.Option(min=0, help="Train LoRA of this rank; 0 trains the weights.")] = 0,
-    stage: Annotated[Literal["auto", "image", "video"], typer.Option(help="auto: video where clips are long.")] = "auto",
+    stage: Annotated[
+        Literal["auto", "image", "video"], typer.Option(help="auto: video where clips are long.")
+    ] = "auto",
     codec: Annotated[
         Literal["auto", "keep", "decoder", "all"], typer.Option(help="auto: tuned where it caps the data below 28 dB.")
     ] = "auto",
@@ -60,16 +64,24 @@ def finetune(
     from idol_model.feed.training_data import TrainingData
     from idol_model.finetuning import Base, Wishes
 
-    options = {"stages.0.steps": steps, "stages.0.lr": lr, "data.background": None if background == "auto" else background}
+    options = {
+        "stages.0.steps": steps,
+        "stages.0.lr": lr,
+        "data.background": None if background == "auto" else background,
+    }
     asked = [f"{name}={value}" for name, value in options.items() if value is not None]
     wishes = Wishes(stage=stage, codec=codec, lora=lora, assignments=(*asked, *(assignments or ())))
     parts = named_parts(data)
     work = _Work(Base.located(start), parts, TrainingData.open(parts), _run_folder(parts, output))
     plan, before = work.planned(out, wishes)
     if dry_run:
-        say_plan(out, plan.recipe)
+        say_plan(out, plan.recipe, chosen=[asdict(one) for one in plan.chosen])
         return
-    how = {"device": device, "engine": engine, "watchers": tuple(name for name in watch or ["tensorboard"] if name != "none")}
+    how = {
+        "device": device,
+        "engine": engine,
+        "watchers": tuple(name for name in watch or ["tensorboard"] if name != "none"),
+    }
     every = work.preview(plan.recipe) if preview is None else preview
     work.go(out, plan, before, how | {"preview_every": every})
 
@@ -91,7 +103,7 @@ class _Work:
         """The recipe, said choice by choice, and the codec's ceiling before anything is trained."""
         from idol_model.finetuning import Facts, plan, records
 
-        before = records.before(self.run) or self._ceiling(out, self.base.folder)
+        before = records.before(self.run, self.base, self.data.record()) or self._ceiling(out, self.base.folder)
         made = plan(Facts.of(self.base, self.data, before), wishes)
         self.data.check(made.recipe)
         named = ", ".join(f"{part.path} (weight {part.weight:g})" for part in self.parts)
@@ -111,27 +123,31 @@ class _Work:
 
         if options["preview_every"]:
             out.note(f"previews    {self.run / 'previews'}, every {options['preview_every']} steps: {self._seen()}")
+        record = partial(records.write, self.run, self.base, self.data.record(), plan)
+        writes = out.mode != "silent"
+        if writes and not records.read(self.run):
+            record((before, None))
         with StageBars(out) as bars:
             model = train(plan.recipe, self.parts, self.run, TrainOptions(report=bars.show, **options))
         after = self._ceiling(out, model) if plan.recipe.codec_stage else before
-        if out.mode != "silent":
-            records.write(self.run, self.base, plan, (before, after))
-        self._report(out, model, records.read(self.run) if out.mode != "silent" else {})
-        faults = say_faults(out, self.run)
-        out.result({"model": model, "run": self.run, "last": bars.last, "faults": faults, **records.read(self.run)})
+        if writes:
+            record((before, after))
+            self._report(out, model, {"last": bars.last, **records.read(self.run)})
 
     def _report(self, out: Output, model: Path, record: dict[str, Any]) -> None:
-        found = record.get("codec")
+        found, lora = record["codec"], self.run / "lora"
         if found:
             out.line(
                 f"codec: {found['before']:.1f} dB before, {found['after']:.1f} dB after (PSNR of {found['frames']} "
                 f"frames of the {found['split']} split, encoded and decoded)"
             )
         out.line(f"trained model: {model}")
-        lora = model.parent / "lora"
         if lora.is_dir():
-            out.line(f"LoRA: {lora} (idol generate --lora {lora})")
-        out.note(f"try it: idol generate PERSON BACKGROUND POSES --ckpt {model}")
+            out.line(f"LoRA: {lora}")
+        faults = say_faults(out, self.run)
+        out.note(f"try it      idol generate PERSON BACKGROUND POSES --ckpt {model}")
+        saved = {"model": model, "run": self.run, "lora": lora if lora.is_dir() else None}
+        out.result({**saved, **record, "faults": faults})
 
     def _seen(self) -> str:
         """Which clips previews show."""

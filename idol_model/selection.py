@@ -115,7 +115,7 @@ def paper_counts(model: IdolModel) -> dict[str, int]:
     unet, pose = list(model.unet.named_parameters()), list(model.pose_control.named_parameters())
     own = [(name, p) for name, p in unet if COUPLING not in name and not _is_ours(name)]
     pose_own = [(name, p) for name, p in pose if not _is_ours(name)]
-    coupling = count((name, p) for name, p in unet if COUPLING in name)
+    coupling = count((name, p) for name, p in unet if COUPLING in name and LORA not in name)
     together = count(own) + count(pose_own)
     return {
         "unet_2d": count((name, p) for name, p in own if TEMPORAL not in f".{name}" and MOTION not in name),

@@ -152,7 +152,7 @@ class _Run:
         engine = self.trainer.engine
         model, lora = engine.plain(self.model, self._empty), adaptation(self.recipe.lora)
         if engine.main:
-            lora.finish(model, self.trainer.run.path)
+            lora.finish(model, self.trainer.run.path, codec=self.recipe.codec_stage is not None)
             save_model(model.eval(), self.recipe, self.trainer.run.model)
         engine.wait()
 

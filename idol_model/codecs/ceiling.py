@@ -44,7 +44,8 @@ def ceiling(codec: Codec, recipe: Recipe, dataset: Dataset) -> Ceiling:
 def held_out(dataset: Dataset) -> Split:
     """The split that is kept from training: ``test`` or ``val``, and ``train`` where there is neither."""
     named: Sequence[Split] = ("test", "val")
-    return next((split for split in named if len(dataset.records(split))), "train")
+    found: list[Split] = [split for split in named if len(dataset.records(split))]
+    return found[0] if found else "train"
 
 
 def load_codec(recipe: Recipe, folder: Path) -> Codec:

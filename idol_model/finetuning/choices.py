@@ -22,8 +22,14 @@ ENOUGH = 28.0
 VISITS, LEAST, MOST = 30, 150, 2000
 """How often every window is seen, and the bounds of the steps that follow."""
 
-_RATE = {False: 0.3, True: 2.0}
+_RATE = {False: 1.0, True: 3.0}
 """The rate as a part of the one that the checkpoint was trained with: for the weights themselves, for LoRA."""
+
+_CODEC_WITH: dict[bool, tuple[Literal["decoder", "all"], str]] = {
+    False: ("all", ""),
+    True: ("decoder", "; its latents stay, so that the LoRA fits the checkpoint's own codec"),
+}
+"""What of the codec is tuned, and why, without LoRA and with it."""
 
 _CODEC_STAGES = {
     ConvCodecConfig: CodecStage(steps=600, batch_size=8, lr=1e-3, edge_weight=0.5, pictures=512),
@@ -193,7 +199,7 @@ class _Maker:
 
     def _codec_part(self) -> Literal["keep", "decoder", "all"]:
         """What of the codec is trained."""
-        found, wish = self._facts.ceiling, self._wishes.codec
+        found, wish, part = self._facts.ceiling, self._wishes.codec, self._wishes.lora > 0
         reached = "pictures alone, no clips to measure on" if found is None else f"it reaches {found.psnr:.1f} dB"
         if wish != "auto":
             field = "codec_stage" if wish == "keep" else "codec_stage.trains"
@@ -202,8 +208,8 @@ class _Maker:
         if found is None or found.psnr >= ENOUGH:
             self.reasons["codec_stage"] = f"the codec stays: {reached}, {ENOUGH:g} are enough"
             return "keep"
-        self.reasons["codec_stage.trains"] = f"{reached} on the data, below {ENOUGH:g}"
-        return "all"
+        self.reasons["codec_stage.trains"] = f"{reached} on the data, below {ENOUGH:g}{_CODEC_WITH[part][1]}"
+        return _CODEC_WITH[part][0]
 
 
 def _nearest(stages: Sequence[Stage], frames: int) -> Stage:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoraConfig:
-    """Low-rank updates of attention projections in U-Net and pose network. The default trains the weights themselves."""
+    """Low-rank updates of attention projections in U-Net and pose network; the default has none."""
 
     rank: int = 0
     """Rank of an update; 0 trains no LoRA."""

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 NETWORKS = ("unet", "pose_control")
 """Networks that a LoRA may update."""
-FILE = LORA_WEIGHT_NAME_SAFE
+FILE, FOLDER, CODEC = LORA_WEIGHT_NAME_SAFE, "lora", "codec"
+"""The file; where a run keeps it, beside ``model/``; a codec that was tuned with it, in that folder."""
 _NAME = re.compile(rf"({'|'.join(NETWORKS)})\.(.+)\.lora_([AB])\.weight")
 _NAMED = 3
 
@@ -58,7 +59,8 @@ class LoraFile:
             LoraError: a tensor is not LoRA's, has no layer there, or has a layer of another size.
         """
         layers = {name: dict(parts[name].named_modules()) for name in self.networks}
-        faults = [fault for name, tensor in self.tensors.items() for fault in _faults(name, tensor, layers)]
+        found = (fault for name, tensor in self.tensors.items() for fault in _faults(name, tensor, layers))
+        faults = list(dict.fromkeys(found))  # a layer has two tensors
         if not self.tensors:
             faults = ["it is empty"]
         if faults:
@@ -79,12 +81,18 @@ def located(name: str | Path, **hub: Any) -> Path:
     if given.is_file():
         return given
     # A run's folder holds its LoRA one level below.
-    for folder in (given, given / "lora"):
+    for folder in (given, given / FOLDER):
         if (folder / wanted).is_file():
             return folder / wanted
     if given.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise FileNotFoundError(f"{name}: no LoRA ({wanted}) here; name the file, its folder or the run that made it")
     return _downloaded(str(name), wanted, hub)
+
+
+def codec_beside(file: Path) -> Path | None:
+    """The folder of the codec that was tuned together with a LoRA, where there is one."""
+    folder = file.parent / CODEC
+    return folder if (folder / "config.json").is_file() else None
 
 
 def _downloaded(repo_id: str, name: str, hub: dict[str, Any]) -> Path:
@@ -111,8 +119,8 @@ def _faults(name: str, tensor: Tensor, layers: Mapping[str, Mapping[str, nn.Modu
     if module is None:
         yield f"{network} has no layer {layer}"
         return
-    place, axis, what = (1, 1, "inputs") if side == "A" else (0, 0, "outputs")
+    axis, what = (1, "inputs") if side == "A" else (0, "outputs")
     # A layer that carries a LoRA already holds its own weight one level deeper.
-    own = getattr(module, "base_layer", module).weight
-    if tensor.shape[place] != own.shape[axis]:
-        yield f"{network}.{layer} has {own.shape[axis]} {what}, the file {tensor.shape[place]}"
+    own: Any = getattr(module, "base_layer", module)
+    if tensor.shape[axis] != own.weight.shape[axis]:
+        yield f"{network}.{layer} has {own.weight.shape[axis]} {what}, the file {tensor.shape[axis]}"

@@ -8,16 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from diffusers.loaders.peft import PeftAdapterMixin
 from torch import nn
 
 from idol_model.lora.config import LoraConfig
-from idol_model.lora.files import NETWORKS
+from idol_model.lora.files import CODEC, FOLDER, NETWORKS
 from idol_model.lora.pipeline import save
 from idol_model.unet.sharing import shared_name
-
-FOLDER = "lora"
-"""Where a run keeps its finished LoRA, beside ``model/``."""
 
 
 class WholeWeights:
@@ -32,8 +30,11 @@ class WholeWeights:
     def attach(self, model: nn.Module) -> None:
         """Give the model its LoRA layers; only these require gradients afterwards."""
 
-    def finish(self, model: nn.Module, run: Path) -> None:
-        """Save the LoRA of a trained model in the run's folder and merge it into the weights."""
+    def finish(self, model: Any, run: Path, *, codec: bool) -> None:
+        """Save the LoRA of a trained model in the run's folder and merge it into the weights.
+
+        With ``codec`` the codec was trained too, and is saved beside it.
+        """
 
 
 class LowRank(WholeWeights):
@@ -57,9 +58,14 @@ class LowRank(WholeWeights):
             if names:
                 own = self.config
                 adapter = PeftConfig(r=own.rank, lora_alpha=cast(int, own.scaling), target_modules=names)
-                network.add_adapter(adapter)
+                # peft moves new layers to their base's device, which tensors without content cannot be (`memory_plan`).
+                with torch.device("meta"):
+                    network.add_adapter(adapter)
+                _give_content(network)
 
-    def finish(self, model: nn.Module, run: Path) -> None:
+    def finish(self, model: Any, run: Path, *, codec: bool) -> None:
+        if codec:
+            model.codec.save_pretrained(run / FOLDER / CODEC)
         save({name: getattr(model, name) for name in NETWORKS}, run / FOLDER)
         for network in _networks(model):
             if hasattr(network, "peft_config"):
@@ -79,6 +85,19 @@ class LowRank(WholeWeights):
 def adaptation(config: LoraConfig) -> WholeWeights:
     """What a recipe's LoRA does to a model."""
     return _KINDS[config.rank > 0](config)
+
+
+def _give_content(network: nn.Module) -> None:
+    """Have each LoRA layer where its base layer is, and initialised as peft does it: the update begins at zero."""
+    from peft.tuners.lora import LoraLayer
+
+    for layer in network.modules():
+        if isinstance(layer, LoraLayer):
+            device = next(layer.get_base_layer().parameters()).device
+            for part in (layer.lora_A, layer.lora_B):
+                linear = part["default"]
+                linear.weight = nn.Parameter(torch.empty_like(linear.weight, device=device))
+            layer.reset_lora_parameters("default", True)
 
 
 def _networks(model: nn.Module) -> Iterator[Any]:

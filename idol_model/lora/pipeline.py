@@ -1,9 +1,10 @@
 """LoRA on a pipeline, with the methods that diffusers' users know: load, scale, fuse, unload, save."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from diffusers.loaders.lora_base import LoraBaseMixin
 from torch import Tensor, nn
@@ -18,9 +19,9 @@ class LoraLoading(LoraBaseMixin):
     >>> pipe.set_adapters("mine", 0.8)
     """
 
-    _lora_loadable_modules = list(NETWORKS)
+    _lora_loadable_modules: ClassVar[list[str]] = list(NETWORKS)
 
-    def load_lora_weights(
+    def load_lora_weights(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, source: str | os.PathLike | Mapping[str, Tensor], adapter_name: str | None = None, **hub: Any
     ) -> None:
         """Add a LoRA to U-Net and pose network, at full strength.
@@ -40,10 +41,13 @@ class LoraLoading(LoraBaseMixin):
         for network in found.networks:
             part: Any = getattr(self, network)
             given = {"prefix": network, "adapter_name": name, "metadata": found.metadata, "_pipeline": self}
-            part.load_lora_adapter(dict(found.tensors), **given)
+            with warnings.catch_warnings():
+                # Several LoRA files on one network are what was asked for.
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+                part.load_lora_adapter(dict(found.tensors), **given)
 
     @classmethod
-    def save_lora_weights(
+    def save_lora_weights(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls,
         save_directory: str | os.PathLike,
         *,
@@ -51,7 +55,8 @@ class LoraLoading(LoraBaseMixin):
         **layers: Mapping[str, Tensor],
     ) -> None:
         """Write ``pytorch_lora_weights.safetensors``; ``layers`` are the tensors of each network, as ``unet=...``."""
-        cls._save_lora_weights(save_directory, dict(layers), dict(metadata or {}))
+        tensors: dict[str, Any] = {name: dict(values) for name, values in layers.items()}
+        cls._save_lora_weights(save_directory, tensors, dict(metadata or {}))
 
     def _free_name(self) -> str:
         taken = {name for network in NETWORKS for name in getattr(getattr(self, network), "peft_config", {})}

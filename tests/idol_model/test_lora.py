@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from several_processes import train_in_processes
+from tiny_base import base
 from tiny_generation import background, drawn_poses, person
 from tiny_recipes import SIDE
 from tiny_recipes import tiny as tiny_of
@@ -25,20 +26,6 @@ from idol_model.outputs import IdolOutput
 from idol_model.recipe import Recipe
 
 RANK = 2
-
-
-@functools.cache
-def base() -> Path:
-    """A finished model that is not the identity anywhere, made once."""
-    folder = Path(tempfile.mkdtemp(prefix="idol-lora-base-"))
-    recipe = tiny(codec_stage=None, stages=())
-    torch.manual_seed(5)
-    model = IdolModel.from_recipe(recipe).eval()
-    with torch.no_grad():
-        for parameter in (*model.unet.parameters(), *model.pose_control.parameters()):
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    IdolPipeline.from_model(model, recipe).save_pretrained(folder)
-    return folder
 
 
 def low_rank(steps: int = 4, **changes) -> Recipe:
@@ -121,7 +108,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(tmp_path: Path) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
+@pytest.mark.parametrize("engine", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_processes_train_the_same_updates(engine: str, tmp_path: Path) -> None:
     done = train_in_processes(low_rank(), dancers(), tmp_path / "run", engine=engine)
     assert done.returncode == 0, done.stderr
@@ -179,7 +166,7 @@ def no_lora(tensors: dict) -> dict:
     ("spoil", "said"),
     [
         (other_width, r"inputs, the file 8"),
-        (other_layers, r"unet has no layer down_blocks\.7"),
+        (other_layers, r"has no layer down_blocks\.7"),
         (no_lora, r"unet\.conv_in\.weight is not a LoRA tensor"),
         (lambda tensors: {}, "it is empty"),
     ],
