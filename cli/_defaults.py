@@ -1,14 +1,19 @@
 """Where things come from and go to when a command does not say: chosen here, announced before work starts.
 
-=====================  =============================================================
+=====================  ===================================================================
 ``idol prep SOURCE``   writes ``data/SOURCE``
 ``idol train``         reads the prepared data under ``data``, writes ``runs/RECIPE``
 ``idol generate``      takes the shipped checkpoint, writes ``out/POSES``
-``idol bench``         takes the shipped checkpoint, writes ``out/bench/CHECKPOINT``
+``idol bench``         takes the shipped checkpoint, writes ``out/bench/RUN``
+``idol inspect``       takes the shipped checkpoint, writes ``out/inspect/RUN/CLIP``
 ``idol demo``          writes ``out/demo``
-=====================  =============================================================
+=====================  ===================================================================
+
+A name is taken from what tells one thing from another: ``runs/X/model`` is called X, ``dance/poses`` is called dance.
 """
 
+import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +22,10 @@ from cli._output import Output
 DATA, RUNS, OUT = Path("data"), Path("runs"), Path("out")
 _DATASET_FILE = "dataset.json"
 _PREFERRED = "tiktok"
+_MODEL, _RUN_FILE = "model", "run.json"
+"""What `idol train` calls the finished model in a run folder, and a file that only run folders have."""
+_POSE_NAMES = ("poses", "pose", "openpose", "dwpose", "keypoints", "frames")
+"""Names that every dance's poses have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,44 @@ def run_folder(recipe: str, named: Path | None = None) -> Chosen:
 
 
 def sample_folder(poses: Path, named: Path | None = None) -> Chosen:
-    """Where ``idol generate`` writes: named after the poses, so that another dance gets another folder."""
-    return _named_or(named, OUT / (poses.resolve().stem or "sample"))
+    """Where ``idol generate`` writes: named after the poses, so that another dance gets another folder.
+
+    Of ``dance/poses`` the dance gives the name; ``poses`` alone keeps its own.
+    """
+    whole = poses.resolve()
+    says_nothing = whole.stem in _POSE_NAMES and len(poses.parts) > 1
+    return _named_or(named, OUT / ((whole.parent.name if says_nothing else whole.stem) or "sample"))
 
 
 def bench_folder(checkpoint: Path, named: Path | None = None) -> Chosen:
-    """Where ``idol bench`` writes samples and scores of a checkpoint."""
-    return _named_or(named, OUT / "bench" / (checkpoint.resolve().name or "checkpoint"))
+    """Where ``idol bench`` writes samples and scores of a checkpoint: named after its run.
+
+    Where a default folder holds samples of another checkpoint of that name, the next free number is added.
+    """
+    if named is not None:
+        return Chosen(named)
+    base = OUT / "bench" / checkpoint_name(checkpoint)
+    numbered = (base.with_name(f"{base.name}-{number}") for number in itertools.count(2))
+    folder = next(one for one in itertools.chain([base], numbered) if _free_for(checkpoint, one))
+    other = "" if folder == base else f", {base} holds samples of {_checkpoint_of_samples(base)}"
+    return Chosen(folder, f"default{other}")
+
+
+def inspect_folder(checkpoint: Path, clip: str, named: Path | None = None) -> Chosen:
+    """Where ``idol inspect`` writes: named after run and clip."""
+    return _named_or(named, OUT / "inspect" / checkpoint_name(checkpoint) / clip)
+
+
+def checkpoint_name(checkpoint: Path) -> str:
+    """What to call a checkpoint: ``runs/X/model`` is X, any other of that run ``X-NAME``, a hub id ``OWNER--NAME``."""
+    if not checkpoint.exists() and len(checkpoint.parts) == 2:
+        return "--".join(checkpoint.parts)
+    whole = checkpoint.resolve()
+    if whole.name == _MODEL:
+        return whole.parent.name or _MODEL
+    if (whole.parent / _RUN_FILE).is_file():
+        return f"{whole.parent.name}-{whole.name}"
+    return whole.name or "checkpoint"
 
 
 def demo_folder(named: Path | None = None) -> Chosen:
@@ -92,6 +132,21 @@ def announce(out: Output, **choices: Chosen | Path | str) -> None:
     width = max((len(name) for name in choices), default=0)
     for name, value in choices.items():
         out.note(f"{name:<{width}}  {value}")
+
+
+def _checkpoint_of_samples(folder: Path) -> str | None:
+    """The checkpoint, as it was named, whose samples lie in a folder of `idol bench`; None where there are none."""
+    for record in folder.glob("samples-*/*/sample.json"):
+        try:
+            return str(json.loads(record.read_text(encoding="utf-8"))["checkpoint"]["path"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # `idol bench` says what is wrong with it where it uses it
+    return None
+
+
+def _free_for(checkpoint: Path, folder: Path) -> bool:
+    owner = _checkpoint_of_samples(folder)
+    return owner is None or Path(owner).resolve() == checkpoint.resolve()
 
 
 def _named_or(named: Path | None, default: Path) -> Chosen:

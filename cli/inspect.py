@@ -28,16 +28,19 @@ def _inspect(
     clip: Annotated[str | None, typer.Option(help="Id of the clip; without it, the first.")] = None,
     time: Annotated[float, typer.Option(min=0, max=1, help="Noise: 0 none, 1 all.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect/RUN/CLIP.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     from idol_model.inspection import inspect, write_sheet
 
     out = Output.of(json=as_json)
     checkpoint = _defaults.checkpoint(ckpt)
-    folder = output or _defaults.OUT / "inspect"
-    chosen = _clip(data, clip, folder)
-    _defaults.announce(out, checkpoint=checkpoint, clip=str(chosen.path), output=folder)
+    chosen = _clip(data, clip, _defaults.OUT if output is None else output)
+    target = _defaults.inspect_folder(checkpoint.path, chosen.record.id, output)
+    folder = target.path
+    _defaults.announce(out, checkpoint=checkpoint, clip=str(chosen.path), output=target)
     pipe, _ = _checkpoint.load(checkpoint.path, "cpu")
     steps = pipe.recipe.diffusion.train_steps
     found = inspect(pipe, chosen, time=round(time * (steps - 1)), seed=seed)
@@ -55,7 +58,7 @@ def _inspect(
 
 
 def _clip(data: Path | None, name: str | None, folder: Path) -> "Clip":
-    """The clip asked for; without a dataset, a synthetic dancer made on the spot."""
+    """The clip asked for; without a dataset, a synthetic dancer made on the spot, in ``folder``."""
     from idol_prep.schema import Dataset
     from idol_prep.sources import synthetic
 

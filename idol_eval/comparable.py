@@ -27,13 +27,14 @@ class Result:
         return {key: None if value is None else float(value) for key, value in self.row["values"].items()}
 
     def as_row(self) -> Row:
-        """The numbers again as they were scored: values, intervals, clips."""
+        """The numbers again as they were scored: values, intervals with how they came about, clips."""
         clips = self.row.get("per_clip", ())
         return Row(
             name=self.name,
             kind="measured",
             values=self.values,
             intervals={key: (low, high) for key, (low, high) in self.row.get("intervals", {}).items()},
+            statistics=dict(self.row.get("statistics", {})),
             per_clip=tuple({key: one if key == "id" else float(one) for key, one in clip.items()} for clip in clips),
         )
 

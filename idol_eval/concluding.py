@@ -10,7 +10,7 @@ from idol_eval.catalogue import KERNEL_OF
 from idol_eval.config import BenchConfig
 from idol_eval.evidence import Evidence, RowEvidence
 from idol_eval.frechet import frechet_between
-from idol_eval.intervals import bootstrap_frechet, bootstrap_mean, extrapolate
+from idol_eval.intervals import COVERS_FRECHET, COVERS_MEANS, bootstrap_frechet, extrapolate, mean_interval
 from idol_eval.kernel import kernel_distance
 from idol_eval.repeats import repeated
 from idol_eval.row import Row
@@ -22,7 +22,12 @@ from idol_eval.temporal import change_ratio
 MOST_ROWS = 20_000
 """Features of more rows are not held in memory for intervals, kernels and extrapolation; the row says so."""
 
-_STATISTICS = {"moments": "float64, unbiased unless the protocol says", "root": "exact", "unit": "videos"}
+_STATISTICS = {
+    "moments": "float64, unbiased unless the protocol says",
+    "root": "exact",
+    "unit": "videos",
+    "intervals": {"means": COVERS_MEANS, "frechet": COVERS_FRECHET},
+}
 """How Frechet distances and intervals come about (`idol_eval.frechet`, `idol_eval.intervals`)."""
 
 
@@ -141,7 +146,7 @@ class _Conclusion:
         for key, value in self._values.items():
             own = [clip[key] for clip in clips if key in clip]
             if len(own) > 1 and value is not None and np.isfinite(own).all() and not key.endswith("rmse"):
-                self._intervals[key] = bootstrap_mean(own, self._config.bootstrap, self._config.seed)
+                self._intervals[key] = mean_interval(own)
 
     def _unmeasured(self) -> None:
         """Families that were asked for and that this run cannot have."""

@@ -19,7 +19,8 @@ class BenchConfig:
     """What to measure and with what.
 
     ``weights`` names a local file per family (fid, fvd, fid_fvd; lpips-alex or lpips-vgg). ``bootstrap`` draws of
-    videos make the intervals, 0 none. ``workers`` threads read clips ahead.
+    videos make the intervals of Frechet distances (those of means need none); 0 leaves out every interval.
+    ``workers`` threads read clips ahead.
 
     Raises:
         ValueError: weights that nothing here would use, or two backbones of LPIPS.

@@ -8,7 +8,7 @@ import numpy as np
 
 from idol_eval.catalogue import BY_KEY, Metric
 from idol_eval.protocol import Protocol
-from idol_eval.report import cells, columns, protocol_text, remarks, uncertainty_cells
+from idol_eval.report import cells, columns, interval_remarks, protocol_text, remarks, uncertainty_cells
 from idol_eval.row import Row
 from idol_eval.sheets import Panel, embedded
 
@@ -44,7 +44,7 @@ def scores_page(
     blocks += [f"<h3>{escape(one.title)}</h3>{embedded(one.picture, one.title)}" for one in panels]
     uncertain = uncertainty_cells(rows)
     if uncertain[1]:
-        blocks += ["<h2>How sure the numbers are</h2>", table_html(*uncertain)]
+        blocks += ["<h2>How sure the numbers are</h2>", table_html(*uncertain), _list(interval_remarks(rows))]
     if paper:
         said = "<p>Other data and other weights, no line to compare with.</p>"
         blocks += ["<h2>The paper's numbers</h2>", said, table_html(*cells(paper))]
@@ -90,7 +90,8 @@ def _list(texts: Sequence[str]) -> str:
 
 def _plots(rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
     drawn = "".join(_plot(metric, rows) for metric in metrics)
-    said = "<p>Whiskers are 95 % of bootstrap draws over videos.</p>" if any(row.intervals for row in rows) else ""
+    texts = interval_remarks(rows)
+    said = f"<p>Whiskers are 95 % intervals over videos.</p>{_list(texts)}" if texts else ""
     return f'<h2>Plots</h2><div class="plots">{drawn}</div>{said}'
 
 

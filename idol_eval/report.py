@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from idol_eval.catalogue import BY_KEY, Metric
+from idol_eval.catalogue import BY_KEY, FEATURE_FAMILIES, Metric
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
 from idol_eval.row import Row
 from idol_eval.versions import versions
 
 _EMPTY = "-"
+_EARLIER = "Intervals of files from before this was recorded: percentiles of bootstrap draws over videos, too narrow."
 BRIEF: tuple[str, ...] = (
     "fid_fvd",
     "fvd",
@@ -68,11 +69,11 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     return [f"{text} [{', '.join(names)}]" for text, names in about.items()]
 
 
-def uncertainty_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Headings and one line for each value that has an interval, a spread or a limit."""
+def uncertainty_cells(rows: Sequence[Row], keys: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Headings and one line for each value (of ``keys``, where given) that has an interval, a spread or a limit."""
     lines = []
     for row in rows:
-        for metric in columns([row]):
+        for metric in columns([row], keys):
             low, high = row.intervals.get(metric.key, (None, None))
             spread, limit = row.spreads.get(metric.key), row.limits.get(metric.key)
             if low is None and spread is None and limit is None:
@@ -82,6 +83,16 @@ def uncertainty_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             value, std = (_written(metric, one) for one in (row.values.get(metric.key), spread))
             lines.append([row.name, metric.title, value, interval, std, endless])
     return ["row", "metric", "value", "95 % over videos", "std", "endless samples"], lines
+
+
+def interval_remarks(rows: Sequence[Row]) -> list[str]:
+    """What the rows' intervals cover and what they do not, for the kinds of interval that there are."""
+    texts: dict[str, None] = {}
+    for row in rows:
+        recorded = row.statistics.get("intervals", {})
+        for kind in dict.fromkeys("frechet" if key in FEATURE_FAMILIES else "means" for key in row.intervals):
+            texts[recorded.get(kind, _EARLIER)] = None
+    return list(texts)
 
 
 def complexity_cells(found: Complexity) -> tuple[list[str], list[list[str]]]:
@@ -106,7 +117,7 @@ def markdown(
     """A page: the table, the protocol, what was left out, notes, costs; the paper's rows in a table of their own."""
     blocks = [table_markdown(*cells(rows)), protocol_text(protocol, rows)]
     if any(row.intervals or row.spreads or row.limits for row in rows):
-        blocks += ["How sure they are:", table_markdown(*uncertainty_cells(rows))]
+        blocks += ["How sure they are:", table_markdown(*uncertainty_cells(rows)), *interval_remarks(rows)]
     said = remarks(rows)
     if said:
         blocks.append("\n".join(f"- {text}" for text in said))

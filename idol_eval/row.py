@@ -11,8 +11,10 @@ from idol_eval.intervals import Extrapolation, Interval
 class Row:
     """Values by metric key (`idol_eval.catalogue`), with what made them.
 
-    ``intervals`` hold 95 % of bootstrap draws over videos, ``spreads`` standard deviations (over subsets of a kernel
-    distance, or over repeated generations), ``limits`` Frechet distances extrapolated to endless samples.
+    ``intervals`` are of 95 % over videos: of means for the mean over endless videos, of Frechet distances for what as
+    many other videos give on average, **not** for the distance of endless videos (`idol_eval.intervals`). ``spreads``
+    are standard deviations (over subsets of a kernel distance, or over repeated generations), ``limits`` Frechet
+    distances extrapolated to endless samples.
     """
 
     name: str

@@ -59,7 +59,9 @@ def _bench(
         str | None, typer.Option(help="Estimate the samples' depth from their frames by this annotator, as a row.")
     ] = None,
     pose: Annotated[str | None, typer.Option(help="Find poses again by this annotator (pose adherence).")] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Draws of videos for 95 % intervals; 0 is none.")] = 100,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draws of videos for intervals of Frechet distances; 0: no intervals.")
+    ] = 100,
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Frechet distances for endless samples too.")
     ] = False,

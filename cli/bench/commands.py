@@ -37,7 +37,9 @@ def _table(
 
 def _merge(
     folders: Annotated[list[Path], typer.Argument(help="What `idol bench --shard I/N -o FOLDER` wrote.")],
-    bootstrap: Annotated[int, typer.Option(min=0, help="Draws of videos for 95 % intervals; 0 is none.")] = 100,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draws of videos for intervals of Frechet distances; 0: no intervals.")
+    ] = 100,
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Frechet distances for endless samples too.")
     ] = False,

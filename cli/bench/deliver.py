@@ -51,6 +51,7 @@ def deliver(out: Output, found: Findings, report: Report) -> None:
     out.table("Scores", *writing.cells(found.rows, writing.BRIEF))
     for text in writing.remarks(found.rows):
         out.line(text)
+    _show_intervals(out, found.rows)
     if found.costs is not None:
         out.table("Cost", *writing.complexity_cells(found.costs))
     if paper:
@@ -64,6 +65,16 @@ def deliver(out: Output, found: Findings, report: Report) -> None:
         write_text(file, pages.text(file))
         out.line(str(file))
     out.result(result)
+
+
+def _show_intervals(out: Output, rows: Sequence[Row]) -> None:
+    """Of measured rows alone; files have all."""
+    measured = [row for row in rows if row.kind == "measured"]
+    headings, lines = writing.uncertainty_cells(measured, writing.BRIEF)
+    if lines:
+        out.table("How sure they are", headings, lines)
+    for text in writing.interval_remarks(measured):
+        out.line(text)
 
 
 class _Pages:

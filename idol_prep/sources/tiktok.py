@@ -22,10 +22,16 @@ from idol_prep.schema import DataError, Split
 from idol_prep.sources import ClipLook, RawFrame, read_split_file
 
 FPS = 30.0
-PRESETS = ("disco-public",)
-"""``disco-public``: 1-334 train, 335-340 test, the public part of DisCo's split."""
+PRESETS = {
+    "disco-public": "1-334 train, 335-340 test: the public part of DisCo's split",
+    "paper-like": (
+        "1-330 train, 331-340 test: ten as in the paper, whose own are unpublished. The data name no dancers, but cut "
+        "neighbouring numbers from one compilation: a run at the end parts train and test at a single place"
+    ),
+}
+"""Rules of the split, by name, in words."""
 
-_FIRST_TEST = 335
+_FIRST_TEST = {"disco-public": 335, "paper-like": 331}
 _NESTING = 3
 _PICTURES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = {"images": _PICTURES, "masks": _PICTURES, "depth": (".png", ".npy", ".txt"), "densepose": (".png",)}
@@ -153,7 +159,14 @@ class TikTokSource:
 
     def describe(self) -> dict:
         """For ``dataset.json``."""
-        return {"name": self.name, "sequences": len(self.sequences), "splits": self.splits}
+        parts = [sequence.split for sequence in self.sequences]
+        return {
+            "name": self.name,
+            "sequences": len(self.sequences),
+            "splits": self.splits,
+            "split_rule": PRESETS.get(self.splits, "a split file"),
+            "split_sizes": {part: parts.count(part) for part in ("train", "val", "test")},
+        }
 
 
 def _find_sequences(raw: Path) -> tuple[Path, list[Path]]:
@@ -179,7 +192,7 @@ def _is_sequence(folder: Path) -> bool:
 
 def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
     if split in PRESETS:
-        return {name: _disco_public(_number(name) or 0) for name in names}
+        return {name: "test" if (_number(name) or 0) >= _FIRST_TEST[split] else "train" for name in names}
     if not Path(split).is_file():
         raise DataError(f"unknown split {split!r}: name a preset ({', '.join(PRESETS)}) or a split file")
     listed = read_split_file(Path(split))
@@ -189,10 +202,6 @@ def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
     if absent:
         raise DataError(f"{split}: says nothing of {absent[0]} and {len(absent) - 1} more; list every sequence")
     return assigned
-
-
-def _disco_public(number: int) -> Split:
-    return "test" if number >= _FIRST_TEST else "train"
 
 
 def _numbered(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cli.bench.annotators import Annotated, DepthInference
 from cli.main import build_app
 from idol_eval.baselines import Truth
+from idol_eval.intervals import COVERS_MEANS
 from idol_eval.samples import DepthRule, EvalClip
 from idol_prep import annotators
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch
@@ -49,6 +50,9 @@ def test_methods_as_rows_with_sheet_and_files(tmp_path: Path, home: Path, truth:
     assert rows[0]["values"]["psnr"] > rows[1]["values"]["psnr"]
     low, high = rows[1]["intervals"]["psnr"]
     assert low < rows[1]["values"]["psnr"] < high
+    words = " ".join(done.stdout.split())
+    assert "How sure they are" in words
+    assert COVERS_MEANS in words
     assert r"\textbf" in files[1].read_text()
     assert "data:image/png" in files[2].read_text()
     with Image.open(tmp_path / "sheet.png") as sheet:

@@ -73,14 +73,15 @@ def fails(result, *parts: str, code: int = 2) -> None:
     assert not list(Path().rglob(".writing-*"))
 
 
-def test_defaults_are_chosen_and_said(generate):
+def test_defaults_are_chosen_and_said(generate, stuff):
     result = generate()
     assert result.exit_code == 0, result.output
-    for said in ("out/poses (default)", "device", "11 frames of pictures of drawn poses", "3 steps, guidance 1.5"):
+    named = Path("out") / stuff.name  # "poses" says nothing, the folder that holds them does
+    for said in (f"{named} (default)", "device", "11 frames of pictures of drawn poses", "3 steps, guidance 1.5"):
         assert said in result.stderr
-    assert "out/poses/video.mp4" in result.stdout
-    assert read_ffv1(Path("out/poses/frames.mkv")).shape == (11, SIZE, SIZE, 3)
-    assert read_ffv1(Path("out/poses/depth.mkv")).shape == (11, SIZE, SIZE)
+    assert f"{named}/video.mp4" in result.stdout
+    assert read_ffv1(named / "frames.mkv").shape == (11, SIZE, SIZE, 3)
+    assert read_ffv1(named / "depth.mkv").shape == (11, SIZE, SIZE)
 
 
 def test_json_and_the_same_bytes_again(generate):
@@ -161,10 +162,10 @@ def test_an_existing_folder_is_not_touched(generate):
     assert Path("other/letter.txt").exists()
 
 
-def test_the_default_folder_takes_the_next_free_number(generate):
+def test_the_default_folder_takes_the_next_free_number(generate, stuff):
     assert generate("--frames", 1).exit_code == 0
     assert generate("--frames", 1).exit_code == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == ["poses", "poses-2"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [stuff.name, f"{stuff.name}-2"]
 
 
 @pytest.mark.parametrize("name", ["fg", "bg", "poses", "ckpt"])

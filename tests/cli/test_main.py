@@ -1,5 +1,6 @@
 """The command line as a whole: its commands, its version, its defaults."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -63,7 +64,34 @@ def test_outputs_are_named_after_what_made_them() -> None:
     assert _defaults.prepared("tiktok").path == Path("data/tiktok")
     assert _defaults.run_folder("idol").path == Path("runs/idol")
     assert _defaults.sample_folder(Path("poses/")).path == Path("out/poses")
-    assert _defaults.bench_folder(Path("runs/idol/model")).path == Path("out/bench/model")
+    assert _defaults.bench_folder(Path("runs/idol/model")).path == Path("out/bench/idol")
+    assert _defaults.bench_folder(Path("owner/name")).path == Path("out/bench/owner--name")
+    assert _defaults.inspect_folder(Path("runs/idol/model"), "a").path == Path("out/inspect/idol/a")
+    assert _defaults.sample_folder(Path("clips/a/poses")).path == Path("out/a")
+    assert _defaults.sample_folder(Path("clips/a.mp4")).path == Path("out/a")
+
+
+def test_a_second_checkpoint_of_a_run_is_named_after_both(tmp_path: Path) -> None:
+    for name in ("model", "early"):
+        (tmp_path / "runs" / "x" / name).mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "run.json").touch()
+    assert _defaults.checkpoint_name(tmp_path / "runs" / "x" / "model") == "x"
+    assert _defaults.checkpoint_name(tmp_path / "runs" / "x" / "early") == "x-early"
+
+
+def test_checkpoints_of_one_name_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here, there = Path("runs/x/model"), Path("old/runs/x/model")
+    first = _defaults.bench_folder(here)
+    sample = first.path / "samples-1" / "clip"
+    sample.mkdir(parents=True)
+    (sample / "sample.json").write_text(json.dumps({"checkpoint": {"path": str(here)}}))
+    assert _defaults.bench_folder(here) == first
+    assert _defaults.bench_folder(tmp_path / here) == first
+    second = _defaults.bench_folder(there)
+    assert second.path == Path("out/bench/x-2")
+    assert second.reason == "default, out/bench/x holds samples of runs/x/model"
+    assert _defaults.bench_folder(there, first.path).path == first.path
 
 
 def test_choices_are_announced_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,11 @@ import pytest
 from idol_eval import IDOL_8, results, tables
 from idol_eval.comparable import Result, differences, groups
 from idol_eval.complexity import Complexity
-from idol_eval.intervals import Extrapolation
+from idol_eval.intervals import COVERS_FRECHET, COVERS_MEANS, Extrapolation
 from idol_eval.latex import escaped, scores_table
 from idol_eval.pages import scores_page
 from idol_eval.repeats import repeated
-from idol_eval.report import markdown, to_json, uncertainty_cells
+from idol_eval.report import interval_remarks, markdown, to_json, uncertainty_cells
 from idol_eval.row import Row
 from idol_eval.samples import EvalClip, SampleError
 from idol_eval.sheets import choose, page, panel, stacked
@@ -217,6 +217,23 @@ def test_uncertainty_is_written() -> None:
     _, lines = uncertainty_cells([one, row("plain")])
     assert lines == [["idol", "FVD", "100.00", "70.00 to 95.00", "3.00", "60.00"]]
     assert "| idol | FVD | 100.00 | 70.00 to 95.00 | 3.00 | 60.00 |" in markdown([one], IDOL_8)
+
+
+def test_intervals_say_what_they_cover(tmp_path: Path) -> None:
+    """Beside every interval that is written, from the record of its own row; older files have none."""
+    about = {"statistics": {"intervals": {"means": COVERS_MEANS, "frechet": COVERS_FRECHET}}}
+    both = row("idol", intervals={"fvd": (70.0, 95.0), "depth_mse": (0.01, 0.04)}, **about)
+    assert interval_remarks([both, row("plain")]) == [COVERS_FRECHET, COVERS_MEANS]
+    assert "do not cover the distance for endless videos" in COVERS_FRECHET
+    assert interval_remarks([row("means", intervals={"depth_mse": (0.01, 0.04)}, **about)]) == [COVERS_MEANS]
+    for text in (markdown([both], IDOL_8), scores_page([both], IDOL_8)):
+        assert COVERS_FRECHET in text
+        assert COVERS_MEANS.replace("'", "&#x27;") in text or COVERS_MEANS in text
+    file = written(tmp_path / "s.json", [both])
+    assert json.loads(file.read_text())["rows"][0]["statistics"]["intervals"]["frechet"] == COVERS_FRECHET
+    assert interval_remarks([one.as_row() for one in results.read([file])]) == [COVERS_FRECHET, COVERS_MEANS]
+    (old,) = interval_remarks([row("old", intervals={"fvd": (70.0, 95.0)})])
+    assert "too narrow" in old
 
 
 def test_repeats_become_mean_and_spread() -> None:

@@ -1,10 +1,16 @@
 """Every row of the paper's tables is a recipe that builds, with the parameters the paper counts."""
 
+import functools
+from pathlib import Path
+
 import pytest
 
 from idol_eval import paper_values
 from idol_model import recipes, selection
+from idol_model.model import IdolModel
 from idol_model.recipe import Recipe
+from idol_model.weights import earlier
+from idol_model.weights.fit import load
 
 MILLIONS = {
     "idol": 1410.70,
@@ -14,12 +20,16 @@ MILLIONS = {
     "dwpose": 0,
     "shared": 1393.49,
     "separate": 2786.98,
+    "mm-diffusion": 2821.41,
     "maps-averaged": 1410.70,
     "maps-video": 1410.70,
     "no-pretraining": 1410.70,
     "after-hap": 1410.70,
     "video-only": 1393.49,
     "ldm3d": 1393.49,
+    "midas-ldm3d": 1393.49,
+    "midas-mm-diffusion": 2821.41,
+    "midas-video-only": 1393.49,
     "haop": 859.52,
     "hap": 859.52,
 }
@@ -37,6 +47,16 @@ def test_every_recipe_builds_and_reads_back(name: str) -> None:
         assert counts["with_coupling"] / 1e6 == pytest.approx(MILLIONS[name], abs=0.01)
     for stage in selection.stage_selections(model, recipe):
         assert sum(stage.trained.values()) > 0
+    if recipe.init_from is not None:
+        before = full(Path(recipe.init_from).name)
+        parts = earlier.continued(model, before, lambda part: getattr(before, part).state_dict(), recipe.init_from)
+        assert {"unet", "foreground", "codec"} <= {fit.part for fit in load(recipe.init_from, *parts)}
+
+
+@functools.cache
+def full(name: str) -> IdolModel:
+    """The recipe's model at its real size, without storage."""
+    return selection.meta_model(recipes.get(name))
 
 
 def test_pretraining_leaves_the_resblocks_alone() -> None:
@@ -56,5 +76,17 @@ def test_every_place_is_a_row_of_the_papers_tables() -> None:
             (row,) = paper_values.select(place.table, place.dataset, (place.row,))[:1]
             assert row.values
     told = {(place.table, place.row) for places in named.values() for place in places}
-    for table in (3, 4, 5, 6, 8):
+    for table in (2, 3, 4, 5, 6, 8):
         assert {(table, row.name) for row in paper_values.select(table)} <= told
+
+
+@pytest.mark.parametrize("name", ["ldm3d", "mm-diffusion", "video-only"])
+def test_table_2_differs_from_table_1_in_the_depth_alone(name: str) -> None:
+    one, two = recipes.get(name).to_dict(), recipes.get(f"midas-{name}").to_dict()
+    assert two["data"] == recipes.get("midas").to_dict()["data"]
+    assert (one["data"].pop("colormap"), two["data"].pop("colormap")) == ("hot", "gray")
+    for recipe in (one, two):
+        del recipe["name"], recipe["summary"]
+    assert one == two
+    rows = {(place.row, place.dataset) for place in recipes.places(f"midas-{name}")}
+    assert rows == {(place.row, place.dataset) for place in recipes.places(name)}
