@@ -125,7 +125,7 @@ class _Work:
             out.note(f"previews    {self.run / 'previews'}, every {options['preview_every']} steps: {self._seen()}")
         record = partial(records.write, self.run, self.base, self.data.record(), plan)
         writes = out.mode != "silent"
-        if writes and not records.read(self.run):
+        if writes and not (self.run / "recipe.json").exists():
             record((before, None))
         with StageBars(out) as bars:
             model = train(plan.recipe, self.parts, self.run, TrainOptions(report=bars.show, **options))

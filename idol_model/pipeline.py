@@ -124,7 +124,7 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
     @property
     def plan(self) -> long_video.OverlapPlan:
         """How videos longer than one window are cut."""
-        frames = max((stage.frames for stage in self.recipe.stages), default=8)
+        frames = self.recipe.window
         return long_video.OverlapPlan(frames=frames, overlap=min(self.recipe.sampling.overlap, frames - 1))
 
     def __call__(

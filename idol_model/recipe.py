@@ -148,6 +148,11 @@ class Recipe:
     """Loaded over those: the folder of an earlier run, a diffusers folder of Stable Diffusion, or its single file."""
 
     @property
+    def window(self) -> int:
+        """Frames that are generated at once."""
+        return self.sampling.frames or max((stage.frames for stage in self.stages), default=8)
+
+    @property
     def makes_depth(self) -> bool:
         """Whether both modalities come out: each has a stream, or one stream holds both."""
         return self.unet.streams > 1 or isinstance(self.codec, JointKlCodecConfig)

@@ -90,12 +90,13 @@ def plan(facts: Facts, wishes: Wishes) -> Plan:
     """The recipe for ``facts`` as the user wishes it.
 
     Raises:
-        ValueError: the checkpoint cannot be trained in the stage asked for, or no clip is long enough.
+        ValueError: the checkpoint cannot be trained in the stage asked for, or no clip is long enough for it.
         idol_model.config.ConfigError: an assignment does not fit.
     """
     made = _Maker(facts, wishes)
     recipe = made.recipe()
     final = recipe.override(wishes.assignments)
+    _check_frames(final, max(facts.lengths))
     before, after = config.to_dict(recipe), config.to_dict(final)
     asked = {assignment.partition("=")[0].strip() for assignment in wishes.assignments}
     chosen = [
@@ -126,6 +127,8 @@ class _Maker:
             lora=self._lora(),
             codec_stage=self._codec(),
             data=replace(base.data, background=self._background()),
+            # What the checkpoint knows of time stays in use, also where single pictures are trained.
+            sampling=replace(base.sampling, frames=base.window),
             save_every=min(base.save_every, 100),
         )
 
@@ -149,7 +152,7 @@ class _Maker:
 
     def _frames(self) -> int:
         """Frames of a window: 1 is the image stage."""
-        longest = max((stage.frames for stage in self._base.stages), default=1)
+        longest = self._base.window
         clips = sum(length >= longest for length in self._facts.lengths)
         choose = {"auto": self._by_length, "image": self._images, "video": self._video}[self._wishes.stage]
         frames, reason = choose(longest, clips)
@@ -170,11 +173,7 @@ class _Maker:
     def _video(self, longest: int, clips: int) -> tuple[int, str]:
         if longest == 1:
             raise ValueError("--stage video: the checkpoint knows single pictures only; leave the stage out")
-        if clips == 0:
-            raise ValueError(
-                f"--stage video: the longest clip has {max(self._facts.lengths)} frames, a window has {longest}; "
-                "prepare longer clips, or leave the stage out"
-            )
+        del clips
         return longest, "asked for"
 
     def _background(self) -> Literal["reference", "plate"]:
@@ -210,6 +209,16 @@ class _Maker:
             return "keep"
         self.reasons["codec_stage.trains"] = f"{reached} on the data, below {ENOUGH:g}{_CODEC_WITH[part][1]}"
         return _CODEC_WITH[part][0]
+
+
+def _check_frames(recipe: Recipe, longest: int) -> None:
+    """Refuse windows that no clip is long enough for, before a codec is trained for nothing."""
+    for number, stage in enumerate(recipe.stages):
+        if stage.frames > longest:
+            raise ValueError(
+                f"stages.{number}.frames: {stage.frames}, and the longest clip has {longest}; prepare longer clips, or "
+                "set fewer"
+            )
 
 
 def _nearest(stages: Sequence[Stage], frames: int) -> Stage:

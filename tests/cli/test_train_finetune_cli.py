@@ -16,7 +16,18 @@ from cli.main import build_app
 from idol_model.checkpoint import file_hash
 from idol_prep.video import read_ffv1
 
-FAST = ["--steps", "2", "--set", "codec_stage.steps=2", "--set", "codec_stage.pictures=8", "--device", "cpu"]
+FAST = [
+    "--steps",
+    "2",
+    "--lr",
+    "0.05",
+    "--set",
+    "codec_stage.steps=2",
+    "--set",
+    "codec_stage.pictures=8",
+    "--device",
+    "cpu",
+]
 
 
 def idol(*words: str | Path) -> Result:
@@ -108,7 +119,7 @@ def test_a_dry_run_says_reasons_and_counts_lora_alone(tmp_path: Path, monkeypatc
     [
         (["--from", "absent"], "absent: no such checkpoint folder"),
         (["--set", "stages.0.stpes=1"], "stpes"),
-        (["--set", "stages.0.frames=99"], "no clip"),
+        (["--set", "stages.0.frames=99"], "the longest clip has 10"),
     ],
 )
 def test_wrong_words_are_one_line_and_leave_nothing(words: list[str], said: str, tmp_path: Path) -> None:
@@ -116,6 +127,7 @@ def test_wrong_words_are_one_line_and_leave_nothing(words: list[str], said: str,
     assert done.exit_code == 2
     assert said in done.stderr
     assert "Traceback" not in done.output
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_lora_is_named_with_its_scale(tmp_path: Path) -> None:

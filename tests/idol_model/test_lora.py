@@ -108,7 +108,8 @@ def test_a_stopped_run_ends_as_if_it_never_was(tmp_path: Path) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("engine", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ddp", "fsdp"])
 def test_processes_train_the_same_updates(engine: str, tmp_path: Path) -> None:
     done = train_in_processes(low_rank(), dancers(), tmp_path / "run", engine=engine)
     assert done.returncode == 0, done.stderr
