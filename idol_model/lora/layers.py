@@ -95,7 +95,7 @@ def _give_content(network: nn.Module) -> None:
         if isinstance(layer, LoraLayer):
             device = next(layer.get_base_layer().parameters()).device
             for part in (layer.lora_A, layer.lora_B):
-                linear = part["default"]
+                linear: Any = part["default"]
                 linear.weight = nn.Parameter(torch.empty_like(linear.weight, device=device))
             layer.reset_lora_parameters("default", True)
 
