@@ -135,7 +135,7 @@ class _Maker:
     def _stage(self) -> Stage:
         frames = self._frames()
         like = _nearest(self._base.stages, frames)
-        windows = sum(length // frames for length in self._facts.lengths)
+        windows = max(1, sum(length // frames for length in self._facts.lengths))
         batch = min(like.batch_size, windows)
         wanted = round(VISITS * windows / batch)
         steps = min(max(wanted, LEAST), MOST)
