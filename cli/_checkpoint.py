@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from idol_model.device import Placement
     from idol_model.pipeline import IdolPipeline
 
 
@@ -28,8 +29,8 @@ class LoraChoice:
             raise ValueError(f"--lora {text}: {scale!r} is not a number; write NAME=SCALE, as {name}=0.8") from None
 
 
-def load(path: Path, device: str, loras: Sequence[LoraChoice] = ()) -> "tuple[IdolPipeline, dict[str, Any]]":
-    """The pipeline on ``device``, and what a sample's record says of its checkpoint."""
+def load(path: Path, where: "Placement", loras: Sequence[LoraChoice] = ()) -> "tuple[IdolPipeline, dict[str, Any]]":
+    """The pipeline on a device and in a type, and what a sample's record says of its checkpoint."""
     from diffusers.utils import logging
 
     from idol_model import loading
@@ -38,12 +39,12 @@ def load(path: Path, device: str, loras: Sequence[LoraChoice] = ()) -> "tuple[Id
     from idol_model.provenance import checkpoint_hash
 
     logging.disable_progress_bar()
-    if device == "cpu":
+    if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
     pipe = IdolPipeline.from_pretrained(folder)
     added = _add(pipe, loras)
-    return pipe.to(device), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
+    return pipe.to(where.device, where.dtype), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
 
 
 def _add(pipe: "IdolPipeline", loras: Sequence[LoraChoice]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 from cli import _defaults
 from cli._output import Output
+from cli._place import DeviceOption
 from cli._train_bars import StageBars
 from cli._train_data import named_parts, say_faults
 from cli._train_plan import say_plan
@@ -50,7 +51,7 @@ def finetune(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="field=value; repeat it. For example --set seed=7.")
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    device: DeviceOption = "auto",
     engine: Annotated[Literal["ddp", "fsdp", "deepspeed"], typer.Option(help="As in `idol train`.")] = "ddp",
     preview: Annotated[
         int | None, typer.Option(min=0, help="Pictures of clips every N steps; 0: none [default: four times].")
