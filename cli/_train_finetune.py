@@ -88,7 +88,7 @@ def finetune(
 
 
 def _run_folder(parts: "list[DataPart]", named: Path | None) -> Path:
-    return _defaults.run_folder(f"finetune-{parts[0].path.resolve().name}", named).path
+    return _defaults.run_folder(f"finetune-{parts[0].path.absolute().name}", named).path
 
 
 @dataclass(frozen=True, slots=True)
