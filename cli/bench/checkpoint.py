@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +43,8 @@ class Choice:
     train_data: Path | None
     baselines: bool
     infer_depth: str | None = None
+    own_weights: Mapping[str, Path] = field(default_factory=dict)
+    """Of the annotator of depth, by name."""
     pose: str | None = None
     repeats: Sequence[int] = ()
     """Further seeds to generate with."""
@@ -81,7 +83,7 @@ def run(
     )
     rows = _measured(out, job, (settings.seed, *choice.repeats), folder.path, place.part(ids))
     described = next(one.samples.describe() for one in rows)
-    rows = [*rows, *_with_inferred_depth(rows, choice.infer_depth, reference.rule), CodecCeiling(pipe=pipe)]
+    rows = [*rows, *_with_inferred_depth(rows, choice, reference.rule), CodecCeiling(pipe=pipe)]
     rows += baselines.ceiling(config, choice.baselines)
     if choice.baselines:
         against = baselines.Against(reference=reference, ids=ids, protocol=config.protocol, checkpoint=checkpoint.path)
@@ -106,12 +108,12 @@ def _measured(
     return rows
 
 
-def _with_inferred_depth(rows: Sequence[SampleCandidate], name: str | None, rule: DepthRule) -> list[Candidate]:
+def _with_inferred_depth(rows: Sequence[SampleCandidate], choice: Choice, rule: DepthRule) -> list[Candidate]:
     """The same frames with depth estimated from them (the paper's row for DisCo)."""
-    if name is None:
+    if choice.infer_depth is None:
         return []
-    infer = DepthInference(name)
-    return [Annotated(inner=row, name=f"{row.name}, depth by {name}", depth=infer, rule=rule) for row in rows]
+    infer = DepthInference(choice.infer_depth, choice.own_weights)
+    return [Annotated(inner=row, name=f"{row.name}, depth by {infer.name}", depth=infer, rule=rule) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """``idol bench --samples A --reference B``: any method's folders as rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +30,8 @@ class Choice:
     baselines: bool = True
     lossless: bool = False
     infer_depth: str | None = None
+    own_weights: Mapping[str, Path] = field(default_factory=dict)
+    """Of the annotator of depth, by name."""
     pose: str | None = None
 
 
@@ -116,7 +118,7 @@ def _with_inferred_depth(rows: list[Candidate], choice: Choice, true: ClipSet) -
     """A row's depth estimated after the fact: in its own row where it has none, in one more row where it has."""
     if choice.infer_depth is None:
         return rows
-    infer = DepthInference(choice.infer_depth)
+    infer = DepthInference(choice.infer_depth, choice.own_weights)
     rule = true.rule if isinstance(true, PreparedSet) else DepthRule()
     found: list[Candidate] = []
     for row in rows:

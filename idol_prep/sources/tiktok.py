@@ -139,10 +139,12 @@ class TikTokSource:
     def open(cls, raw: Path, *, split: str = "disco-public", densepose: bool = False) -> TikTokSource:
         """Find the sequences at or up to three folders below ``raw``; ``split`` is a preset's name or a split file.
 
-        With ``densepose`` a frame without its DensePose counts as missing, as one without its mask does. Raises
-        `DataError` where there are none, or for an unknown split.
+        With ``densepose`` a frame without its DensePose counts as missing, as one without its mask does; a download
+        without any ships none, like its other tracks. Raises `DataError` where there are no sequences, or for an
+        unknown split.
         """
         root, folders = _find_sequences(raw)
+        densepose = densepose and any((folder / "densepose").is_dir() for folder in folders)
         assigned = _assign([folder.name for folder in folders], split)
         sequences = tuple(
             TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders
@@ -154,8 +156,8 @@ class TikTokSource:
         return self.sequences
 
     def ships(self, track: str) -> bool:
-        """Whether the first sequence brings this track."""
-        return self.sequences[0].ships(track)
+        """Whether the first sequence brings this track; of DensePose, whether any does and it was asked for."""
+        return self.sequences[0].densepose if track == "densepose" else self.sequences[0].ships(track)
 
     def describe(self) -> dict:
         """For ``dataset.json``."""
