@@ -40,6 +40,8 @@ class Complexity:
     memory_kind: str = ""
     device: str = "cpu"
     threads: int = 1
+    timed_steps: int | None = None
+    """Steps that were run where ``seconds`` is extrapolated to ``steps``; None where all were."""
 
 
 def table_values(cost: Mapping[str, Any]) -> dict[str, float]:
@@ -96,7 +98,8 @@ def count_flops(call: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
 def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, device: str = "cpu") -> Measured:
     """Median seconds of ``repeats`` calls after ``warmup`` ones, and the highest memory during them.
 
-    On CUDA the memory is what torch allocated; on the CPU it is the process's resident memory, sampled.
+    On CUDA the time lies between two events of the device, and the memory is what torch allocated; on the CPU it is the
+    process's resident memory, sampled.
 
     Raises:
         ValueError: fewer than one repeat.
@@ -105,20 +108,38 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
         raise ValueError(f"repeats: {repeats}; measure at least once")
     for _ in range(warmup):
         call()
-    watch = _CudaMemory(device) if device.startswith("cuda") else _ResidentMemory()
+    on_cuda = device.startswith("cuda")
+    watch, clock = (_CudaMemory(device), _cuda_seconds) if on_cuda else (_ResidentMemory(), _wall_seconds)
     seconds = []
     with watch:
         for _ in range(repeats):
-            began = time.perf_counter()
-            call()
+            seconds.append(clock(call, device))
             watch.settle()
-            seconds.append(time.perf_counter() - began)
     return Measured(
         seconds=median(seconds),
         spread=max(seconds) - min(seconds),
         peak_memory_mb=watch.peak / 2**20,
         memory_kind=watch.kind,
     )
+
+
+def _wall_seconds(call: Callable[[], Any], device: str) -> float:
+    del device
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _cuda_seconds(call: Callable[[], Any], device: str) -> float:
+    """Between two events on the device's stream, waits for the host among them."""
+    with torch.cuda.device(torch.device(device)):
+        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        began.record()
+        call()
+        ended.record()
+        ended.synchronize()
+        return began.elapsed_time(ended) / 1000
 
 
 class _CudaMemory:

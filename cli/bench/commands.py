@@ -74,16 +74,31 @@ def _cost(
     recipes: Annotated[list[str] | None, typer.Argument(help="Recipes [default: idol ldm3d mm-diffusion].")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a clip.")] = 8,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: each recipe's].")] = None,
-    timed: Annotated[bool, typer.Option("--time", help="Also run one denoising step: seconds and memory.")] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed steps after two that warm up.")] = 5,
+    timed: Annotated[bool, typer.Option("--time", help="Also run whole generations: seconds and memory.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps of a generation.")] = 50,
+    timed_steps: Annotated[
+        int | None, typer.Option(help="Run only so many of them and extrapolate; the row says so.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed generations after one step that warms up.")] = 3,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where --time runs.")] = "cpu",
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of what --time runs.")] = "float32",
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from cli.bench import config, costs
+    from cli.bench.generation import Generation
 
-    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=config.device(device))
-    costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how, to or [])
+    whole = Generation(
+        frames=frames,
+        steps=steps,
+        timed_steps=timed_steps,
+        guidance=guidance,
+        repeats=repeats,
+        device=config.device(device),
+        dtype=dtype,
+    )
+    chosen = recipes or ["idol", "ldm3d", "mm-diffusion"]
+    costs.table(Output.of(json=as_json), chosen, costs.How(generation=whole, timed=timed), to or [])
 
 
 def _protocols(as_json: JsonOption = False) -> None:
