@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,10 +31,12 @@ def _four(
     shift: Annotated[float, typer.Option(min=0, max=1, help="How far the person moves, in widths.")] = 0.2,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides all random numbers.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; without it, out/figure-4.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     out = Output.of(json=as_json)
+    from cli.bench import config
     from idol_model.outpainting import Scene, compare, write_sheet
 
     folder = output or _defaults.OUT / "figure-4"
@@ -42,12 +44,15 @@ def _four(
     _defaults.announce(out, **{name.lower(): model for name, model in models.items()}, output=folder)
     around = _pictures.read_rgba(bg or fg)
     person = _pictures.foreground(fg, mask, out)
-    loaded = {name: _checkpoint.load(model.path, "cpu") for name, model in models.items()}
+    loaded = {name: _checkpoint.load(model.path, config.device(device)) for name, model in models.items()}
     pipes = {name: pipe for name, (pipe, _) in loaded.items()}
     scene = Scene.of(person, around, _size(pipes))
     shifts = (0.0, -shift, shift)
-    with out.progress(None, "painting"):
-        rows = compare(pipes, scene, shifts=shifts, seed=seed, steps=steps)
+    rows = []
+    with out.progress(len(pipes), "painting") as bar:
+        for row in compare(pipes, scene, shifts=shifts, seed=seed, steps=steps):
+            rows.append(row)
+            bar.advance(note=row.label)
     sheet = folder / "figure-4.png"
     write_sheet(scene, rows, sheet, shifts=shifts)
     answer = {"checkpoints": {name: record for name, (_, record) in loaded.items()}, "shifts": shifts, "seed": seed}

@@ -5,7 +5,7 @@ moved leaves the old hole behind, and the network has to fill it with background
 line with a person (HAP) shows the old outline; one that learned to go on beyond the line (HAOP) should not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,17 +57,16 @@ def compare(
     shifts: Sequence[float] = SHIFTS,
     seed: int = 0,
     steps: int | None = None,
-) -> list[Row]:
-    """Every network's picture for every shift, from the same noise; each is given the hole that it was trained on.
+) -> Iterator[Row]:
+    """Yield every network's pictures for all shifts, from the same noise; each sees the hole that it was trained on.
 
     Raises:
         ValueError: a network that takes poses, or that was trained on pictures without a hole of their own person.
     """
     for label, pipe in pipes.items():
         _check(label, pipe)
-    return [
-        _row(label, pipe, scene, shifts, {"seed": seed, "num_inference_steps": steps}) for label, pipe in pipes.items()
-    ]
+    settings = {"seed": seed, "num_inference_steps": steps}
+    return (_row(label, pipe, scene, shifts, settings) for label, pipe in pipes.items())
 
 
 def write_sheet(scene: Scene, rows: Sequence[Row], path: Path, *, shifts: Sequence[float] = SHIFTS) -> None:
