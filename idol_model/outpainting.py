@@ -8,6 +8,7 @@ line with a person (HAP) shows the old outline; one that learned to go on beyond
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def _check(label: str, pipe: IdolPipeline) -> None:
         )
 
 
-def _row(label: str, pipe: IdolPipeline, scene: Scene, shifts: Sequence[float], settings: dict[str, int | None]) -> Row:
+def _row(label: str, pipe: IdolPipeline, scene: Scene, shifts: Sequence[float], settings: dict[str, Any]) -> Row:
     widen = augment.widened_hole if pipe.recipe.data.augment == "haop" else lambda background: background
     pose = np.zeros((1, pipe.size, pipe.size, 3), np.uint8)
     given, made = [], []

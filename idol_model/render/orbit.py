@@ -52,9 +52,11 @@ class Arc:
         phase = 2 * math.pi * number / self.frames(fps)
         yaw = math.radians(self.degrees) * math.sin(phase)
         pitch = math.radians(self.degrees) / 4 * (1 - math.cos(phase))
-        sideways = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
-        down = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
-        return sideways @ down
+        c, s = math.cos(yaw), math.sin(yaw)
+        sideways = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float64)
+        c, s = math.cos(pitch), math.sin(pitch)
+        down = np.array([[1, 0, 0], [0, c, -s], [0, s, c]], np.float64)
+        return np.matmul(sideways, down)
 
 
 def orbit(frames: Iterable[Rgbd], back: Rgbd, fps: float, arc: Arc | None = None) -> Iterator[NDArray[np.uint8]]:
