@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from cli import _checkpoint, _defaults, _pictures
+from cli import _checkpoint, _defaults, _pictures, _place
 from cli._output import Output
+from cli._place import DeviceOption, DtypeOption
 
 
 def register(app: typer.Typer) -> None:
@@ -31,20 +32,21 @@ def _four(
     shift: Annotated[float, typer.Option(min=0, max=1, help="How far the person moves, in widths.")] = 0.2,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides all random numbers.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; without it, out/figure-4.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     out = Output.of(json=as_json)
-    from cli.bench import config
     from idol_model.outpainting import Scene, compare, write_sheet
 
     folder = output or _defaults.OUT / "figure-4"
+    where = _place.place(device, dtype)
     models = {"HAP": _defaults.checkpoint(hap), "HAOP": _defaults.checkpoint(haop)}
-    _defaults.announce(out, **{name.lower(): model for name, model in models.items()}, output=folder)
+    _defaults.announce(out, **{name.lower(): model for name, model in models.items()}, output=folder, device=str(where))
     around = _pictures.read_rgba(bg or fg)
     person = _pictures.foreground(fg, mask, out)
-    loaded = {name: _checkpoint.load(model.path, config.device(device)) for name, model in models.items()}
+    loaded = {name: _checkpoint.load(model.path, where) for name, model in models.items()}
     pipes = {name: pipe for name, (pipe, _) in loaded.items()}
     scene = Scene.of(person, around, _size(pipes))
     shifts = (0.0, -shift, shift)

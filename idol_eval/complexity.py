@@ -108,13 +108,11 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
         raise ValueError(f"repeats: {repeats}; measure at least once")
     for _ in range(warmup):
         call()
-    on_cuda = device.startswith("cuda")
-    watch, clock = (_CudaMemory(device), _cuda_seconds) if on_cuda else (_ResidentMemory(), _wall_seconds)
+    watch = _watch(device)
     seconds = []
     with watch:
         for _ in range(repeats):
-            seconds.append(clock(call, device))
-            watch.settle()
+            seconds.append(watch.seconds(call))
     return Measured(
         seconds=median(seconds),
         spread=max(seconds) - min(seconds),
@@ -123,23 +121,15 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
     )
 
 
-def _wall_seconds(call: Callable[[], Any], device: str) -> float:
-    del device
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+def _watch(device: str) -> "_CudaMemory | _ResidentMemory":
+    """What watches memory on a device, and waits for it to be done."""
+    if device.startswith("cuda"):
+        return _CudaMemory(device)
+    return _ResidentMemory(torch.mps.synchronize if device == "mps" else _no_wait)
 
 
-def _cuda_seconds(call: Callable[[], Any], device: str) -> float:
-    """Between two events on the device's stream, waits for the host among them."""
-    with torch.cuda.device(torch.device(device)):
-        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize()
-        began.record()
-        call()
-        ended.record()
-        ended.synchronize()
-        return began.elapsed_time(ended) / 1000
+def _no_wait() -> None:
+    """A processor has done a call's work when the call returns."""
 
 
 class _CudaMemory:
@@ -156,6 +146,17 @@ class _CudaMemory:
     def settle(self) -> None:
         torch.cuda.synchronize(self._device)
 
+    def seconds(self, call: Callable[[], Any]) -> float:
+        """Between two events on the device's stream; waits for the host lie among them."""
+        with torch.cuda.device(torch.device(self._device)):
+            began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            self.settle()
+            began.record()
+            call()
+            ended.record()
+            ended.synchronize()
+            return began.elapsed_time(ended) / 1000
+
     def __exit__(self, *_: object) -> None:
         self.peak = torch.cuda.max_memory_allocated(self._device)
 
@@ -165,8 +166,8 @@ class _ResidentMemory:
 
     kind = "process, resident"
 
-    def __init__(self) -> None:
-        self.peak = 0
+    def __init__(self, wait: Callable[[], None] = _no_wait) -> None:
+        self.peak, self._wait = 0, wait
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -176,7 +177,15 @@ class _ResidentMemory:
         return self
 
     def settle(self) -> None:
+        self._wait()
         self._sample()
+
+    def seconds(self, call: Callable[[], Any]) -> float:
+        """Until the device is done."""
+        began = time.perf_counter()
+        call()
+        self.settle()
+        return time.perf_counter() - began
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()

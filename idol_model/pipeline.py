@@ -98,6 +98,9 @@ class IdolPipeline(DiffusionPipeline):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> Self:
         """Load a checkpoint folder or hub id; ``kwargs`` are those of `DiffusionPipeline.from_pretrained`.
 
+        ``dtype=torch.bfloat16`` (``torch_dtype`` in older code, or `to` later) halves the memory and suits NVIDIA GPUs
+        from Ampere on; latents stay float32.
+
         Raises:
             FileNotFoundError: no such folder, and no such hub id.
             idol_model.loading.CheckpointError: not an IDOL checkpoint, or weights missing, unexpected or misshapen.
@@ -230,7 +233,7 @@ class IdolPipeline(DiffusionPipeline):
         kind = IdolOutput if self.recipe.makes_depth else VideoOutput
         try:
             for z_SBLCHW in windows:
-                x_MLCHW = self.codec.decode_clips(z_SBLCHW).float()[:, 0]
+                x_MLCHW = self.codec.decode_clips(self._sent(z_SBLCHW)).float()[:, 0]
                 yield kind.read(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy(), self.recipe.data.colormap)
         finally:
             self.maybe_free_model_hooks()

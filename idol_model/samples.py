@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idol_model import provenance
+from idol_model.device import dtype_name
 from idol_model.outputs import POLARITY, VideoOutput
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import DataConfig, Recipe
@@ -42,6 +43,8 @@ class SampleInfo:
     steps: int
     guidance: float
     recipe: Recipe
+    dtype: str
+    """What the networks computed in, as torch names it: ``float32``, ``bfloat16``."""
     checkpoint: dict[str, str]
 
     @classmethod
@@ -52,7 +55,9 @@ class SampleInfo:
         default = pipe.recipe.sampling
         chosen = {"seed": 0, "steps": default.steps, "guidance": default.guidance}
         chosen |= {name: value for name, value in settings.items() if value is not None}
-        return cls(id=id, fps=fps, recipe=pipe.recipe, checkpoint=checkpoint, **chosen)
+        return cls(
+            id=id, fps=fps, recipe=pipe.recipe, checkpoint=checkpoint, dtype=dtype_name(pipe.unet.dtype), **chosen
+        )
 
 
 class SampleWriter:
@@ -139,6 +144,7 @@ def sample_record(info: SampleInfo, frames: int, size: list[int], timings: dict[
         "seed": info.seed,
         "steps": info.steps,
         "guidance": info.guidance,
+        "dtype": info.dtype,
         "recipe": info.recipe.name,
         "checkpoint": info.checkpoint,
         "colormap": data.colormap,

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from cli import _checkpoint, _defaults
+from cli import _checkpoint, _defaults, _place
 from cli._output import Output
 from cli.bench import baselines, scoring
 from cli.bench.annotators import Annotated, DepthInference, with_poses
@@ -19,6 +19,7 @@ from idol_eval.samples import DepthRule, Pairing
 from idol_prep.schema import Dataset, Split
 
 if TYPE_CHECKING:
+    from idol_model.device import DeviceName, DtypeName
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
@@ -31,6 +32,8 @@ class Settings:
     steps: int | None
     guidance: float | None
     background: Literal["auto", "reference", "plate"]
+    dtype: "DtypeName" = "auto"
+    """What the model computes in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +76,9 @@ def run(
     """Generate what is not there yet, and score. Without rows where this was a shard."""
     settings, choice = how
     dataset = _data(out, choice.data)
-    _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
-    pipe, identity = _checkpoint.load(checkpoint.path, config.device)
+    where = _place.place(cast("DeviceName", config.device), settings.dtype)
+    _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder, device=str(where))
+    pipe, identity = _checkpoint.load(checkpoint.path, where)
     config = replace(config, protocol=config.protocol.custom(size=_size(pipe.size, config.protocol.size)))
     reference = _reference(out, dataset.path, choice.split, pipe.recipe)
     ids = reference.ids[: choice.limit]
@@ -99,7 +103,7 @@ def _measured(
 ) -> list[SampleCandidate]:
     """The checkpoint's samples, one row a seed; only those of the clips ``here`` are made."""
     pairing = Pairing(pairs=tuple((id, id) for id in job.ids))
-    model = job.pipe.recipe.name
+    model = job.pipe.recipe.name + ("" if job.dtype == "float32" else f", {job.dtype}")
     rows = []
     for seed in seeds:
         own = replace(job, settings=replace(job.settings, seed=seed), ids=tuple(here))
@@ -136,6 +140,11 @@ class _Job:
         return "plate" if all(clip.background() is not None for clip in clips) else "reference"
 
     @property
+    def dtype(self) -> str:
+        """What the networks compute in, as torch names it."""
+        return str(self.pipe.unet.dtype).removeprefix("torch.")
+
+    @property
     def record(self) -> dict[str, Any]:
         """Everything that decides the pixels of the samples."""
         default = self.pipe.recipe.sampling
@@ -148,6 +157,7 @@ class _Job:
             "guidance": default.guidance if own.guidance is None else own.guidance,
             "background": self.background,
             "frames": self.frames,
+            "dtype": self.dtype,
         }
 
     def generate(self, out: Output, folder: Path) -> SampleSet:

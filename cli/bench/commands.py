@@ -1,11 +1,12 @@
 """Below ``idol bench``: table, merge, cost, protocols, metrics, convert-i3d."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cli._output import Output
+from cli._place import DeviceOption, DtypeOption, place
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")]
 ToOption = Annotated[list[Path] | None, typer.Option(help="Also write FILE.md, .tex, .html or .json; repeat it.")]
@@ -80,22 +81,23 @@ def _cost(
         int | None, typer.Option(help="Run only so many of them and extrapolate; the row says so.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed generations after one step that warms up.")] = 3,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where --time runs.")] = "cpu",
-    dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of what --time runs.")] = "float32",
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "auto",
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from cli.bench import config, costs
+    from cli.bench import costs
     from cli.bench.generation import Generation
 
+    where = place(device, dtype)
     whole = Generation(
         frames=frames,
         steps=steps,
         timed_steps=timed_steps,
         guidance=guidance,
         repeats=repeats,
-        device=config.device(device),
-        dtype=dtype,
+        device=where.device.type,
+        dtype=where.dtype_name,
     )
     chosen = recipes or ["idol", "ldm3d", "mm-diffusion"]
     costs.table(Output.of(json=as_json), chosen, costs.How(generation=whole, timed=timed), to or [])

@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from idol_eval.complexity import Measured
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
-
-DType = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +28,8 @@ class Generation:
     guidance: float | None = None
     repeats: int = 3
     device: str = "cpu"
-    dtype: DType = "float32"
+    dtype: str = "float32"
+    """As torch calls it: ``float32``, ``bfloat16``, ``float16``."""
 
     def __post_init__(self) -> None:
         if self.timed_steps is not None and not 2 <= self.timed_steps <= self.steps:
@@ -70,7 +69,7 @@ def extrapolated(run: Callable[[int], Any], how: Generation) -> "Measured":
     return replace(took, seconds=one.seconds + share * (took.seconds - one.seconds), spread=share * took.spread)
 
 
-def random_pipeline(recipe: "Recipe", device: str, dtype: DType) -> "IdolPipeline":
+def random_pipeline(recipe: "Recipe", device: str, dtype: str) -> "IdolPipeline":
     """The recipe's networks with random weights, made on ``device``."""
     import torch
 

@@ -235,7 +235,7 @@ def test_lists() -> None:
 def test_cost_of_a_recipe(tmp_path: Path) -> None:
     files = [tmp_path / f"costs.{ending}" for ending in ("json", "md", "tex", "html")]
     to = [part for file in files for part in ("--to", str(file))]
-    fast = ["--frames", "2", "--time", "--steps", "4", "--timed-steps", "2", "--repeats", "1", "--dtype", "bfloat16"]
+    fast = ["--frames", "2", "--time", "--steps", "4", "--timed-steps", "2", "--repeats", "1", "--dtype", "fp32"]
     done = idol("cost", "debug", *fast, "--json", *to)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
@@ -244,7 +244,7 @@ def test_cost_of_a_recipe(tmp_path: Path) -> None:
     assert row["seconds"] > 0
     assert row["peak_memory_mb"] > 0
     assert (row["steps"], row["timed_steps"]) == (4, 2)
-    assert row["rule"].endswith("a generation in 4 steps, bfloat16, extrapolated from 2 steps and one")
+    assert row["rule"].endswith("a generation in 4 steps, float32, extrapolated from 2 steps and one")
     assert "(from 2 steps)" in files[1].read_text()
     assert json.loads(files[0].read_text()) == result
     assert all("MM-Diffusion" in file.read_text() for file in files[1:])
