@@ -21,5 +21,5 @@ def load(path: Path, where: "Placement") -> "tuple[IdolPipeline, dict[str, str]]
     if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
-    pipe = IdolPipeline.from_pretrained(folder).to(where.device, where.dtype)
+    pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype).to(where.device)
     return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
