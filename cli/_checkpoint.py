@@ -42,6 +42,7 @@ def load(path: Path, where: "Placement", loras: Sequence[LoraChoice] = ()) -> "t
     if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
+<<<<<<< HEAD
     pipe = IdolPipeline.from_pretrained(folder)
     added = _add(pipe, loras)
     return pipe.to(where.device, where.dtype), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
@@ -68,3 +69,7 @@ def _added(pipe: "IdolPipeline", lora: LoraChoice, name: str) -> dict[str, Any]:
         return row
     pipe.register_modules(codec=type(pipe.codec).from_pretrained(str(codec)).eval())
     return {**row, "codec_sha256": checkpoint_hash(codec)}
+=======
+    pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype).to(where.device)
+    return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
+>>>>>>> main

@@ -42,7 +42,7 @@ def _generate(
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: the recipe's].")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many poses.")] = None,
-    export: Annotated[str, typer.Option(help="What to add: viewer, ply, or both with a comma.")] = "",
+    export: Annotated[str, typer.Option(help="What to add: viewer, ply, orbit, or several with a comma.")] = "",
     poses_are: Annotated[
         Literal["auto", "maps", "video"], typer.Option(help="Whether POSES shows drawn poses or a person.")
     ] = "auto",
@@ -97,6 +97,12 @@ def _exports(text: str) -> list[str]:
         if unknown:
             raise ValueError(f"--export {unknown[0]}: unknown; choose from {', '.join(EXPORTS)}")
     return wanted
+
+
+def _export_names(exports: list[str]) -> list[str]:
+    from idol_model.render import EXPORTS
+
+    return [EXPORTS[kind].name for kind in exports]
 
 
 def _target(poses: Path, named: Path | None, overwrite: bool) -> _defaults.Chosen:
@@ -170,7 +176,7 @@ def _report(out: Output, folder: Path, record: dict[str, Any], exports: list[str
     what = "video and depth" if with_depth else "video (this recipe makes no depth)"
     out.note(f"{record['frames']} frames of {what} in {record['timings']['seconds']:.1f} s")
     files = ["video.mp4", "depth.mp4", "frames.mkv", "depth.mkv"] if with_depth else ["video.mp4", "frames.mkv"]
-    files += [{"viewer": "viewer.html", "ply": "ply"}[kind] for kind in exports]
+    files += _export_names(exports)
     for name in files:
         out.line(str(folder / name))
     out.result({"sample": folder, "files": files, **record})
