@@ -42,10 +42,9 @@ def load(path: Path, where: "Placement", loras: Sequence[LoraChoice] = ()) -> "t
     if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
-<<<<<<< HEAD
-    pipe = IdolPipeline.from_pretrained(folder)
+    pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype)
     added = _add(pipe, loras)
-    return pipe.to(where.device, where.dtype), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
+    return pipe.to(where.device), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
 
 
 def _add(pipe: "IdolPipeline", loras: Sequence[LoraChoice]) -> dict[str, Any]:
@@ -67,9 +66,5 @@ def _added(pipe: "IdolPipeline", lora: LoraChoice, name: str) -> dict[str, Any]:
     codec = codec_beside(file)
     if codec is None:
         return row
-    pipe.register_modules(codec=type(pipe.codec).from_pretrained(str(codec)).eval())
+    pipe.register_modules(codec=type(pipe.codec).from_pretrained(str(codec)).to(dtype=pipe.unet.dtype).eval())
     return {**row, "codec_sha256": checkpoint_hash(codec)}
-=======
-    pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype).to(where.device)
-    return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}
->>>>>>> main
