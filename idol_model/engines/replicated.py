@@ -91,6 +91,8 @@ class Replicated:
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """The mean over processes of some numbers. Collective."""
+        if not values:
+            return {}
         stacked = torch.stack([value.detach().to(self.device, torch.float32) for value in values.values()])
         if self.division.processes > 1:
             stacked = cast(Tensor, self.accelerator.reduce(stacked, reduction="mean"))
