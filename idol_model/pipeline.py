@@ -227,13 +227,17 @@ class IdolPipeline(DiffusionPipeline):
 
     @torch.no_grad()
     def _decoded(self, windows: Iterator[Tensor]) -> Iterator[VideoOutput]:
-        kind = IdolOutput if self.recipe.makes_depth else VideoOutput
         try:
             for z_SBLCHW in windows:
-                x_MLCHW = self.codec.decode_clips(z_SBLCHW).float()[:, 0]
-                yield kind.read(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy(), self.recipe.data.colormap)
+                yield self.as_output(self.codec.decode_clips(z_SBLCHW))
         finally:
             self.maybe_free_model_hooks()
+
+    def as_output(self, x_MBLCHW: Tensor) -> VideoOutput:
+        """The decoded pictures of one clip, [M, 1, L, 3, H, W] in about [-1, 1], as what the recipe makes."""
+        kind = IdolOutput if self.recipe.makes_depth else VideoOutput
+        rgb_MLHW3 = _to_uint8(x_MBLCHW.float()[:, 0]).movedim(2, -1).cpu().numpy()
+        return kind.read(rgb_MLHW3, self.recipe.data.colormap)
 
 
 def _forget_origin(folder: Path) -> None:

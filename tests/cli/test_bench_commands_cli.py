@@ -8,6 +8,7 @@ import pytest
 import tiny_clips
 from click.testing import Result
 from PIL import Image
+from tiny_annotator import Slope
 from typer.testing import CliRunner
 
 from cli.bench.annotators import Annotated, DepthInference
@@ -16,7 +17,6 @@ from idol_eval.baselines import Truth
 from idol_eval.intervals import COVERS_MEANS
 from idol_eval.samples import DepthRule, EvalClip
 from idol_prep import annotators
-from idol_prep.annotators.protocol import AnnotatorInfo, Batch
 from idol_prep.schema import Dataset
 
 LIGHT = ["--metrics", "depth,psnr,silhouette", "--device", "cpu", "--bootstrap", "20"]
@@ -134,19 +134,6 @@ def test_wrong_requests(
     done = idol(*light, *(str(places.get(part, part)) for part in arguments))
     assert done.exit_code == 2, done.output
     assert said in done.stderr
-
-
-class Slope:
-    """An annotator that says the same of every frame: depth over the whole frame, left near, right far."""
-
-    polarity, scope = "distance", "frame"
-    info = AnnotatorInfo(name="slope", kind="depth", version="1", licence="none", note="a test's")
-
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
-    def depth(self, batch: Batch) -> np.ndarray:
-        width = batch.frames.shape[2]
-        return np.broadcast_to(np.linspace(3, 7, width, dtype=np.float32), batch.frames.shape[:3]).copy()
 
 
 def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.MonkeyPatch) -> None:
