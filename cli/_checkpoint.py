@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli._output import Output, mode_in_force
+
 if TYPE_CHECKING:
     from idol_model.pipeline import IdolPipeline
 
@@ -21,4 +23,9 @@ def load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
         keep_freed_memory()
     folder = loading.resolve(path)
     pipe = IdolPipeline.from_pretrained(folder).to(device)
+    if pipe.recipe.makes_depth and not pipe.knows_polarity:
+        Output(mode_in_force()).warn(
+            f"{path}: does not say which end of its training data's depth is near; by its colormap "
+            f"{pipe.recipe.data.colormap} it counts as {pipe.depth_polarity}"
+        )
     return pipe, {"path": str(path), "sha256": checkpoint_hash(folder)}

@@ -47,6 +47,7 @@ def _inspect(
     blocks = [{"block": b.number, "side": b.side, "l_mo": b.l_mo, "l_xattn": b.l_xattn} for b in found.blocks]
     write_sheet(found, folder / "inspect.png")
     answer = {"checkpoint": str(checkpoint.path), "clip": found.clip, "time": found.time, "blocks": blocks}
+    answer["depth_polarity"] = pipe.depth_polarity
     (folder / "inspect.json").write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
     out.table(
         f"Consistency at t = {found.time} of {steps}",

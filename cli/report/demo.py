@@ -1,5 +1,6 @@
 """The page of ``idol demo``: its clips, its scores and what may be concluded from them."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,9 @@ def _background(demo: DemoResult) -> str:
 def _reliefs(demo: DemoResult) -> Iterator[str]:
     if not demo.recipe.makes_depth:
         return
-    near_is_0 = demo.recipe.data.colormap == "hot"
     for name in list(demo.samples)[:_RELIEFS]:
         depth = _depth(demo.samples[name])
+        near_is_0 = _polarity(demo.samples[name]) == "distance"
         fps = demo.data.clip(name).record.fps
         shown = depth if near_is_0 else 1 - depth
         yield viewer_html(_video(demo.samples[name]), shown, title=name, fps=fps, note="Generated.")
@@ -133,6 +134,10 @@ def _panel(demo: DemoResult, name: str) -> ClipPanel:
 
 def _depth_track(group: Group, depth_LHW: NDArray[np.float32], demo: DemoResult) -> Track:
     return Track(name="depth", group=group, frames=colormap.encode(depth_LHW, demo.recipe.data.colormap))
+
+
+def _polarity(folder: Path) -> str:
+    return json.loads((folder / "sample.json").read_text(encoding="utf-8"))["depth"]["polarity"]
 
 
 def _scores_of(demo: DemoResult, name: str) -> dict[str, Any]:
