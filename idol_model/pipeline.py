@@ -74,7 +74,7 @@ class IdolPipeline(DiffusionPipeline):
         foreground: Foreground,
         scheduler: Any,
         recipe: Recipe | None = None,
-        depth_polarity: Polarity | None = None,
+        depth_polarity: str | None = None,  # a Polarity; diffusers' check of types cannot read a Literal
     ) -> None:
         super().__init__()
         if recipe is None:
