@@ -28,7 +28,7 @@ def prepare_source(source: "Source", raw: Path, wanted: Wanted) -> None:
         output=chosen,
         pose=options.pose,
         mask=options.mask,
-        depth=options.depth + _approximate(options),
+        depth=options.depth + _approximate(options) + _with_densepose(options, source),
         pictures=f"{options.size} pixels, crop {options.crop}",
     )
     if wanted.dry_run:
@@ -47,6 +47,14 @@ def _approximate(options: "PrepOptions") -> str:
 
     known = [row.info for row in annotators.readiness() if row.info.kind == "depth" and row.info.name == options.depth]
     return " (an approximation, labelled so in the dataset)" if any(info.approximate for info in known) else ""
+
+
+def _with_densepose(options: "PrepOptions", source: "Source") -> str:
+    """Who makes the DensePose that the depth needs, where the source ships none."""
+    from idol_prep import annotators
+
+    maker = annotators.densepose_for(options.depth, source.ships)
+    return f", from body surfaces by {maker}" if maker else ""
 
 
 class _WorkBar:

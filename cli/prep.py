@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
 def _tiktok(
     raw: Annotated[Path, typer.Argument(help="The unpacked dataset: 00001/images/0001.png in it or below.")],
     split: Annotated[
-        str, typer.Option(help="disco-public (1-334 train, 335-340 test) or a split file.")
+        str,
+        typer.Option(
+            help="disco-public (335-340 test), paper-like (331-340 test: ten, as in the paper), or a split file."
+        ),
     ] = "disco-public",
     *,
     wanted: Wanted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from idol_prep import annotators
 from idol_prep._rejecting import Rejected, rejecting
 from idol_prep.annotators import Setting
 from idol_prep.annotators.device import Device
-from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
+from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, Kind, MaskAnnotator, PoseAnnotator
 from idol_prep.annotators.weights import Weights
 from idol_prep.crop import CropPlan, plan
 from idol_prep.first_look import FirstLook, FirstLooker, smoothed
@@ -22,7 +22,7 @@ from idol_prep.quality import ClipMeter, pose_scores, why_reject
 from idol_prep.reading import Replay, ahead
 from idol_prep.schema import ClipRecord, DatasetWriter, DepthTrack
 from idol_prep.second_look import SecondLook
-from idol_prep.sources import ClipLook, RawClip
+from idol_prep.sources import ClipLook, RawClip, Source
 
 _STRAY_PERCENTILES = (0.5, 99.5)
 _SAMPLE = 100_000
@@ -50,7 +50,7 @@ class Tools:
         device = Device(options.device)
         setting = Setting(device=device, weights=Weights(options.weights), polarity=options.depth_polarity)
         pose, mask = annotators.create_pair(options.pose, options.mask, setting)
-        depth = annotators.create_depth(options.depth, setting)
+        depth = annotators.create_depth(options.depth, setting, options.densepose)
         return cls(pose=pose, mask=mask, depth=depth, infos=infos, frames_at_once=device.frames_at_once)
 
     def close(self) -> None:
@@ -208,13 +208,28 @@ class ClipMaker:
 def infos_of(options: PrepOptions) -> Infos:
     """Who will make which track. Raises `DataError` for an unknown annotator, or one that the policy forbids."""
     weights = Weights(options.weights)
-    infos = {
-        "keypoints": annotators.describe("pose", options.pose, weights),
-        "mask": annotators.describe("mask", options.mask, weights),
-        "depth": annotators.describe("depth", options.depth, weights),
-    }
+    infos = {track: annotators.describe(kind, name, weights) for track, (kind, name) in _makers(options).items()}
     annotators.check_licences(infos.values(), options.licences)
     return infos
+
+
+def settled(source: Source, options: PrepOptions) -> PrepOptions:
+    """The options with what depends on what the source ships. Raises `DataError` that names all missing weights."""
+    own = replace(options, densepose=annotators.densepose_for(options.depth, source.ships))
+    annotators.check_weights(_makers(own).values(), Weights(own.weights))
+    return own
+
+
+def _makers(options: PrepOptions) -> dict[str, tuple[Kind, str]]:
+    """Kind and name of the annotator of each track."""
+    makers: dict[str, tuple[Kind, str]] = {
+        "keypoints": ("pose", options.pose),
+        "mask": ("mask", options.mask),
+        "depth": ("depth", options.depth),
+    }
+    if options.densepose:
+        makers["densepose"] = "densepose", options.densepose
+    return makers
 
 
 def approximate(infos: Infos) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from idol_prep import engines
-from idol_prep._prepare_clip import Infos, approximate, infos_of
+from idol_prep._prepare_clip import Infos, approximate, infos_of, settled
 from idol_prep._videos import VideoJob, part_id
 from idol_prep.engines import Engine
 from idol_prep.prep_options import Listener, PrepOptions, Progress, Summary, Tally
@@ -59,7 +59,8 @@ def prepare(
 
 
 def job_of(source: Source, out: Path, options: PrepOptions) -> VideoJob:
-    """What the workers of a run need to know."""
+    """What the workers of a run need to know. Raises `DataError` where an annotator or its weights are missing."""
+    options = settled(source, options)
     infos = infos_of(options)
     info = {
         "source": source.describe(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from idol_prep._prepare_clip import settled
 from idol_prep._trial import try_out
 from idol_prep.pipeline import shard_of
 from idol_prep.prep_options import PrepOptions
@@ -30,7 +31,11 @@ class Plan:
 
 
 def make_plan(source: Source, out: Path, options: PrepOptions) -> Plan:
-    """Look at every clip of the shard, and try the run on the first frames of some. Writes nothing to ``out``."""
+    """Look at every clip of the shard, and try the run on the first frames of some. Writes nothing to ``out``.
+
+    Raises `DataError` that names all weights which the annotators lack, before it looks at anything.
+    """
+    options = settled(source, options)
     clips = shard_of(source, options.shard)
     left = [clip for clip in clips if not (out / "clips" / clip.id / "clip.json").is_file()]
     lengths: list[int | None] = []

@@ -32,6 +32,8 @@ class PrepOptions:
     pose: str = "mediapipe"
     mask: str = "mediapipe"
     depth: str = "landmarks"
+    densepose: str = ""
+    """Who makes the DensePose that ``depth`` needs, where the source ships none; preparation settles it."""
     depth_polarity: Polarity = "distance"
     """Which end of a shipped depth is near; estimators know their own."""
     clip_frames: int = 1024

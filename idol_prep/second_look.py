@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from idol_prep.annotators.protocol import Batch, DepthAnnotator, PoseTrack, Relief
+from idol_prep.annotators.protocol import Batch, DepthAnnotator, PoseTrack
 from idol_prep.crop import CropPlan, Edges, cut_depth, cut_labels, cut_mask, cut_picture, move_points, move_relief
 from idol_prep.first_look import FirstLook
 from idol_prep.pose import Keypoints
@@ -69,13 +69,9 @@ class SecondLook:
         self.mask[index] = cut_mask(mask, _scaled(box, frame.rgb.shape, mask.shape), self.crop.size)
 
     def _batch(self, part: slice, raw: list[RawFrame]) -> Batch:
-        relief = self.pose.relief
-        track = PoseTrack(
-            keypoints=self.pose.keypoints.window(part.start, part.stop),
-            relief=Relief(xy=relief.xy[part], z=relief.z[part]) if relief else None,
-        )
+        pose = self.pose.part(part.start, part.stop)
         shipped = {track: self._shipped(track, part, raw) for track in _CUTTERS if _all_ship(track, raw)}
-        return Batch(frames=self.frames[part], shipped=shipped, pose=track, mask=self.mask[part])
+        return Batch(frames=self.frames[part], shipped=shipped, pose=pose, mask=self.mask[part])
 
     def _shipped(self, track: str, part: slice, raw: list[RawFrame]) -> NDArray:
         """A track that the source brings, cut along the boxes."""

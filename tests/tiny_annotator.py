@@ -15,4 +15,5 @@ class Slope:
     def close(self) -> None: ...
     def depth(self, batch: Batch) -> np.ndarray:
         width = batch.frames.shape[2]
+        assert len(batch.frames) <= 8, "a whole clip may not fit into memory"
         return np.broadcast_to(np.linspace(3, 7, width, dtype=np.float32), batch.frames.shape[:3]).copy()

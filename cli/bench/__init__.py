@@ -52,7 +52,10 @@ def _bench(
     lossless: Annotated[bool, typer.Option("--lossless", help="Refuse lossy pictures and videos.")] = False,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="fid=FILE, fvd=FILE, fid_fvd=FILE, lpips-alex=FILE; repeat it [default: random weights]."),
+        typer.Option(
+            help="fid=FILE, fvd=FILE, fid_fvd=FILE, lpips-alex=FILE; repeat it [default: random weights]. "
+            "Also those of --infer-depth, such as hdnet=FILE."
+        ),
     ] = None,
     weights_seed: Annotated[int, typer.Option(min=0, help="Seed of random extractor weights.")] = 0,
     infer_depth: Annotated[
@@ -77,7 +80,7 @@ def _bench(
     seed: Annotated[int | None, typer.Option(min=0, help="Decides all random numbers [default: 0].")] = None,
     background: Annotated[
         Literal["auto", "reference", "plate"],
-        typer.Option(help="First frame without its person, or the clean plate [default: plate where there is one]."),
+        typer.Option(help="First frame without its person, or the clean plate [default: the recipe's; both if mixed]."),
     ] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for samples and scores.")] = None,
     to: Annotated[list[Path] | None, typer.Option(help="Also write FILE.md, .tex, .html or .json; repeat it.")] = None,
@@ -97,7 +100,7 @@ def _bench(
     if context.invoked_subcommand is not None:
         return
     from cli.bench import run
-    from cli.bench.config import Asked
+    from cli.bench.config import Asked, parted_weights
     from cli.bench.deliver import Report
     from cli.bench.documents import check_ending
     from cli.bench.sheet import SheetWish
@@ -106,12 +109,14 @@ def _bench(
     files = [*(to or []), *([markdown] if markdown else [])]
     for file in files:
         check_ending(file)
+    extractors, own_weights = parted_weights(weights or [])
+    _check_annotator(infer_depth, own_weights)
     changes: dict[str, Any] = {"snippet": snippet, "stride": stride, "padding": padding, "container": container}
     asked = Asked(
         protocol=protocol,
         changes=changes | {"size": size, "frames": frames},
         metrics=metrics,
-        weights=weights or [],
+        weights=extractors,
         weights_seed=weights_seed,
         device=device,
         precision=precision,
@@ -130,6 +135,7 @@ def _bench(
             "train_data": train_data,
             "baselines": baselines,
             "infer_depth": infer_depth,
+            "own_weights": own_weights,
             "pose": pose,
         },
     )
@@ -154,3 +160,15 @@ def _bench(
         complexity=complexity is not False,
     )
     run.score_checkpoint(out, task, generation)
+
+
+def _check_annotator(infer_depth: str | None, weights: dict[str, Path]) -> None:
+    """Say what is missing before anything is generated or read."""
+    if infer_depth is not None:
+        from cli.bench.annotators import makers_of
+        from idol_prep import annotators
+        from idol_prep.annotators.weights import Weights
+
+        annotators.check_weights(makers_of(infer_depth).items(), Weights(weights))
+    elif weights:
+        raise ValueError(f"--weights {next(iter(weights))}: is of an annotator of depth; name it with --infer-depth")

@@ -1,7 +1,8 @@
 """Annotators of `idol prep` on generated frames: depth after the fact, as the paper does for DisCo, and found poses."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,14 @@ from idol_eval.baselines import Candidate, Kind
 from idol_eval.bench import SampleCandidate
 from idol_eval.samples import DepthRule, EvalClip, SampleError
 from idol_prep import annotators
+from idol_prep.annotators.device import ON_CPU
 from idol_prep.annotators.protocol import Batch
+from idol_prep.annotators.weights import Weights
 from idol_prep.schema import DepthRange
 
 if TYPE_CHECKING:
-    from idol_prep.annotators.protocol import DepthAnnotator, MaskAnnotator, PoseAnnotator
+    from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, MaskAnnotator, PoseAnnotator
+    from idol_prep.annotators.protocol import Kind as Maker
 
 _STRAY = (0.5, 99.5)
 """Percentiles that become a clip's range, as in preparation of estimated depth."""
@@ -25,9 +29,13 @@ _STRAY = (0.5, 99.5)
 class DepthInference:
     """A depth annotator, with the pose and mask annotators that one of people's depth asks for."""
 
-    def __init__(self, name: str, person: str = "mediapipe") -> None:
+    def __init__(self, name: str, weights: Mapping[str, Path] | None = None, person: str = "mediapipe") -> None:
         self.name = name
-        self._depth: DepthAnnotator = annotators.create_depth(name)
+        own, makers = Weights(weights or {}), makers_of(name)
+        annotators.check_weights(makers.items(), own)
+        self._infos = [annotators.describe(kind, maker, own) for kind, maker in makers.items()]
+        setting = annotators.Setting(weights=own)
+        self._depth: DepthAnnotator = annotators.create_depth(name, setting, makers.get("densepose", ""))
         needs_person = self._depth.scope == "person"
         self._person: tuple[PoseAnnotator, MaskAnnotator] | None = (
             annotators.create_pair(person, person) if needs_person else None
@@ -37,10 +45,8 @@ class DepthInference:
     @property
     def note(self) -> str:
         """What a row says."""
-        info = self._depth.info
-        weights = ", ".join(f"{file} {sha256[:12]}" for file, sha256 in info.weights.items())
-        about = f"depth estimated from the frames by {info.name} {info.version}".rstrip()
-        return about + (f" ({weights})" if weights else "") + (f": {info.note}" if info.note else "")
+        made, note = ", from body surfaces by ".join(_named(info) for info in self._infos), self._infos[0].note
+        return f"depth estimated from the frames by {made}" + (f": {note}" if note else "")
 
     def __call__(self, clip: EvalClip, rule: DepthRule) -> EvalClip:
         """``clip`` with estimated depth, laid into ``rule`` by the clip's own range."""
@@ -51,7 +57,7 @@ class DepthInference:
             if self._person is not None:
                 batch = _with_person(batch, self._person)
             self._depth.reset()
-            raw = self._depth.depth(batch)
+            raw = np.concatenate([self._depth.depth(part) for part in _parts(batch)])
         given = self._range(raw, batch.mask, clip.id)
         depth = given.normalise(raw, batch.mask, person=rule.person, background=rule.background)
         own = replace(rule, polarity=given.polarity, scope=given.scope)
@@ -163,6 +169,27 @@ def with_poses(rows: Iterable[Candidate], name: str | None) -> list[Candidate]:
         return list(rows)
     finder = PoseInference(name)
     return [row if row.kind == "baseline" else Annotated(inner=row, name=row.name, pose=finder) for row in rows]
+
+
+def makers_of(depth: str) -> "dict[Maker, str]":
+    """The annotators behind estimated depth, by kind: its own, and that of DensePose where it needs one."""
+    densepose = annotators.densepose_for(depth)
+    makers: dict[Maker, str] = {"depth": depth}
+    if densepose:
+        makers["densepose"] = densepose
+    return makers
+
+
+def _named(info: "AnnotatorInfo") -> str:
+    """An annotator with the beginnings of its weights' hashes."""
+    weights = ", ".join(f"{file} {sha256[:12]}" for file, sha256 in info.weights.items())
+    return f"{info.name} {info.version}".rstrip() + (f" ({weights})" if weights else "")
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """Some frames at a time, as in preparation: a whole clip's features need not fit into memory."""
+    for start in range(0, len(batch.frames), ON_CPU):
+        yield batch.part(start, start + ON_CPU)
 
 
 def _with_person(batch: Batch, person: "tuple[PoseAnnotator, MaskAnnotator]") -> Batch:

@@ -1,7 +1,7 @@
 """What ``idol bench`` does with a checkpoint: generate the held-out clips, then score them beside trivial answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ class Choice:
     train_data: Path | None
     baselines: bool
     infer_depth: str | None = None
+    own_weights: Mapping[str, Path] = field(default_factory=dict)
+    """Of the annotator of depth, by name."""
     pose: str | None = None
     repeats: Sequence[int] = ()
     """Further seeds to generate with."""
@@ -75,7 +77,7 @@ def run(
         frames=config.protocol.frames,
     )
     seeds = (settings.seed, *choice.repeats)
-    infer = None if choice.infer_depth is None else DepthInference(choice.infer_depth)
+    infer = None if choice.infer_depth is None else DepthInference(choice.infer_depth, choice.own_weights)
     own = measured(out, job, seeds, folder.path, place.part(ids))
     record = _record(own, job, seeds)
     rows = with_inferred_depth(own, infer, reference.rule, lambda row: pipe.recipe.makes_depth)

@@ -50,6 +50,23 @@ class Asked:
         return named(self.protocol).custom(**given)
 
 
+def parted_weights(texts: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
+    """The ``NAME=FILE`` of extractors as they are, and those of annotators (`idol prep --weights`) by name."""
+    from idol_prep.annotators.weights import ONLY_LOCAL, PUBLISHED
+
+    own: dict[str, Path] = {}
+    others = []
+    for text in texts:
+        name, _, file = text.partition("=")
+        if name not in PUBLISHED and name not in ONLY_LOCAL:
+            others.append(text)
+        elif name in own:
+            raise ValueError(f"--weights {text}: {name} has {own[name]} already; give one file of each")
+        else:
+            own[name] = Path(file)
+    return others, own
+
+
 def weight_files(texts: Sequence[str]) -> dict[str, Path]:
     """``FAMILY=FILE`` by family."""
     from idol_eval.catalogue import FEATURE_FAMILIES

@@ -1,7 +1,7 @@
 """``idol bench --samples A --reference B``: any method's folders as rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +30,8 @@ class Choice:
     baselines: bool = True
     lossless: bool = False
     infer_depth: str | None = None
+    own_weights: Mapping[str, Path] = field(default_factory=dict)
+    """Of the annotator of depth, by name."""
     pose: str | None = None
 
 
@@ -55,7 +57,7 @@ def run(out: Output, choice: Choice, config: BenchConfig, place: scoring.Place) 
     _say(out, choice, pairings, ids)
     own = [SampleCandidate.of(name, one, pairings[name], config.protocol.frames) for name, one in sets.items()]
     rule = true.rule if isinstance(true, PreparedSet) else DepthRule()
-    infer = None if choice.infer_depth is None else DepthInference(choice.infer_depth)
+    infer = None if choice.infer_depth is None else DepthInference(choice.infer_depth, choice.own_weights)
     rows = with_inferred_depth(own, infer, rule, _has_depth)
     rows += baselines.ceiling(config, choice.baselines)
     if choice.baselines:

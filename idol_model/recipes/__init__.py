@@ -62,6 +62,11 @@ _RECIPES: dict[str, Entry] = {
     "ldm3d": Entry(rows.ldm3d, (Place(1, "LDM3D"), Place(1, "LDM3D", "ntu120"))),
     "mm-diffusion": Entry(rows.mm_diffusion, (Place(1, "MM-Diffusion"), Place(1, "MM-Diffusion", "ntu120"))),
     "video-only": Entry(rows.video_only, (Place(1, "DisCo"), Place(1, "DisCo", "ntu120"))),
+    "midas-ldm3d": Entry(rows.midas_ldm3d, (Place(2, "LDM3D"), Place(2, "LDM3D", "ntu120"))),
+    "midas-mm-diffusion": Entry(
+        rows.midas_mm_diffusion, (Place(2, "MM-Diffusion"), Place(2, "MM-Diffusion", "ntu120"))
+    ),
+    "midas-video-only": Entry(rows.midas_video_only, (Place(2, "DisCo"), Place(2, "DisCo", "ntu120"))),
     "haop": Entry(haop),
     "hap": Entry(rows.hap),
     "idol-24gb": Entry(idol_24gb),

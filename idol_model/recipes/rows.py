@@ -170,3 +170,30 @@ def video_only() -> Recipe:
         pose_control=ControlNetConfig(streams=1),
         objective=_WITHOUT_TERMS,
     )
+
+
+def midas_mm_diffusion() -> Recipe:
+    """Tab. 2, row MM-Diffusion."""
+    return replace(
+        mm_diffusion(),
+        name="midas-mm-diffusion",
+        summary="MM-Diffusion with whole-frame MiDaS depth in grey (Tab. 2)",
+        data=midas().data,
+    )
+
+
+def midas_ldm3d() -> Recipe:
+    """Tab. 2, row LDM3D."""
+    return replace(
+        ldm3d(), name="midas-ldm3d", summary="LDM3D with whole-frame MiDaS depth in grey (Tab. 2)", data=midas().data
+    )
+
+
+def midas_video_only() -> Recipe:
+    """Tab. 2, row DisCo: trains as `video_only` does; MiDaS estimates depth from what it generates."""
+    return replace(
+        video_only(),
+        name="midas-video-only",
+        summary="the video alone, on data with MiDaS depth (Tab. 2, row DisCo)",
+        data=midas().data,
+    )

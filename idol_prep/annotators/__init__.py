@@ -11,14 +11,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from idol_prep.annotators._entries import ENTRIES, Entry
 from idol_prep.annotators.device import Device
-from idol_prep.annotators.weights import Weights, hashes, how_to_get
+from idol_prep.annotators.weights import Weights, hashes
 from idol_prep.schema import DataError, Polarity
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
-    from idol_prep.annotators.protocol import AnnotatorInfo, DepthAnnotator, Kind, MaskAnnotator, PoseAnnotator
+    from idol_prep.annotators.protocol import (
+        AnnotatorInfo,
+        DensePoseAnnotator,
+        DepthAnnotator,
+        Kind,
+        MaskAnnotator,
+        PoseAnnotator,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +37,8 @@ class Setting:
     """Which end of a shipped depth is near; estimators know their own."""
     engine: Any = None
     """The network that pose and mask of one name share."""
+    densepose: DensePoseAnnotator | None = None
+    """Makes the DensePose that a depth annotator needs, where the source ships none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,32 +51,6 @@ class Readiness:
     @property
     def ready(self) -> bool:
         return not self.missing
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """Where an annotator lives. Its module is imported to describe it, but no network package is."""
-
-    module: str
-    make: Callable[[Any, Setting], object]
-    """Builds it from its module and a setting."""
-    describe: Callable[[Any], AnnotatorInfo] = lambda module: module.describe()
-    missing: Callable[[Any], str] = lambda module: ""
-    """What is not installed, and how to install it; empty where nothing is missing."""
-    weights: tuple[str, ...] = ()
-    """Names of the weights it needs (`weights.PUBLISHED`)."""
-    engine: Callable[[Any, bool], object] | None = None
-    """Builds the network that annotators of this name share; its argument asks for a mask."""
-
-    def load(self) -> ModuleType:
-        from importlib import import_module
-
-        return import_module(self.module)
-
-    def lacks(self, weights: Weights) -> str:
-        """Why it cannot run, with what to do; empty where it can."""
-        absent = [name for name in self.weights if weights.find(name) is None]
-        return self.missing(self.load()) or "; ".join(how_to_get(name) for name in absent)
 
 
 def names(kind: Kind) -> tuple[str, ...]:
@@ -89,6 +71,21 @@ def describe(kind: Kind, name: str, weights: Weights | None = None) -> Annotator
     paths = [path for one in entry.weights if (path := (weights or Weights()).find(one)) is not None]
     digests = {file: digest for path in paths for file, digest in hashes(path).items()}
     return replace(info, weights={**info.weights, **digests})
+
+
+def densepose_for(depth: str, ships: Callable[[str], bool] = lambda track: False) -> str:
+    """The annotator that makes DensePose for this depth annotator; empty where it needs none, or the source ships it.
+
+    ``ships`` tells whether the source brings a track.
+    """
+    return "densepose" if _entry("depth", depth).densepose and not ships("densepose") else ""
+
+
+def check_weights(wanted: Iterable[tuple[Kind, str]], weights: Weights) -> None:
+    """Raise one `DataError` that names all weights which these annotators lack, with what to do about each."""
+    lacks = [lack for kind, name in wanted if (lack := _entry(kind, name).lacks_weights(weights))]
+    if lacks:
+        raise DataError("; ".join(dict.fromkeys(lacks)))
 
 
 def check_licences(infos: Iterable[AnnotatorInfo], policy: str) -> None:
@@ -118,10 +115,18 @@ def create_mask(name: str, setting: Setting | None = None) -> MaskAnnotator:
     return cast("MaskAnnotator", entry.make(entry.load(), replace(setting or Setting(), engine=_alone(entry))))
 
 
-def create_depth(name: str, setting: Setting | None = None) -> DepthAnnotator:
-    """A depth annotator."""
-    entry = _entry("depth", name)
-    return cast("DepthAnnotator", entry.make(entry.load(), setting or Setting()))
+def create_depth(name: str, setting: Setting | None = None, densepose: str = "") -> DepthAnnotator:
+    """A depth annotator, with the annotator ``densepose`` where one is named (`densepose_for`)."""
+    entry, given = _entry("depth", name), setting or Setting()
+    if densepose:
+        given = replace(given, densepose=create_densepose(densepose, given))
+    return cast("DepthAnnotator", entry.make(entry.load(), given))
+
+
+def create_densepose(name: str, setting: Setting | None = None) -> DensePoseAnnotator:
+    """A DensePose annotator."""
+    entry = _entry("densepose", name)
+    return cast("DensePoseAnnotator", entry.make(entry.load(), setting or Setting()))
 
 
 def _alone(mask_entry: Entry) -> object:
@@ -133,86 +138,3 @@ def _entry(kind: Kind, name: str) -> Entry:
     if entry is None:
         raise DataError(f"no {kind} annotator is named {name!r}; choose from {', '.join(names(kind))}")
     return entry
-
-
-ENTRIES: dict[tuple[Kind, str], Entry] = {
-    ("pose", "mediapipe"): Entry(
-        module="idol_prep.annotators.mediapipe_pose",
-        make=lambda module, given: module.MediapipePose(given.engine),
-        missing=lambda module: module.missing(),
-        engine=lambda module, mask: module.PersonEngine(segmentation=mask),
-    ),
-    ("pose", "openpose"): Entry(
-        module="idol_prep.annotators.openpose",
-        make=lambda module, given: module.OpenPose(given),
-        missing=lambda module: module.missing(),
-        weights=("openpose",),
-    ),
-    ("pose", "dwpose"): Entry(
-        module="idol_prep.annotators.dwpose",
-        make=lambda module, given: module.DWPose(given),
-        missing=lambda module: module.missing(),
-        weights=("yolox", "dwpose"),
-    ),
-    ("mask", "mediapipe"): Entry(
-        module="idol_prep.annotators.mediapipe_mask",
-        make=lambda module, given: module.MediapipeMask(given.engine),
-        missing=lambda module: module.missing(),
-        engine=lambda module, mask: module.PersonEngine(segmentation=mask),
-    ),
-    ("mask", "dataset"): Entry(
-        module="idol_prep.annotators.dataset",
-        make=lambda module, given: module.DatasetMask(),
-        describe=lambda module: module.DatasetMask.info,
-    ),
-    ("mask", "grounded_sam"): Entry(
-        module="idol_prep.annotators.grounded_sam",
-        make=lambda module, given: module.make(given),
-        weights=("grounding-dino", "sam"),
-    ),
-    ("mask", "grounded_sam2"): Entry(
-        module="idol_prep.annotators.grounded_sam2",
-        make=lambda module, given: module.make(given),
-        weights=("grounding-dino", "sam2"),
-    ),
-    ("mask", "grounded_sam_original"): Entry(
-        module="idol_prep.annotators.grounded_sam_original",
-        make=lambda module, given: module.make(given),
-        missing=lambda module: module.missing(),
-        weights=("groundingdino-original", "bert", "sam-original"),
-    ),
-    ("depth", "dataset"): Entry(
-        module="idol_prep.annotators.dataset",
-        make=lambda module, given: module.DatasetDepth(given.polarity),
-        describe=lambda module: module.DatasetDepth.info,
-    ),
-    ("depth", "hdnet"): Entry(
-        module="idol_prep.annotators.hdnet",
-        make=lambda module, given: module.HDNetDepth(given),
-        weights=("hdnet",),
-    ),
-    ("depth", "midas"): Entry(
-        module="idol_prep.annotators.frame_depth",
-        make=lambda module, given: module.make_dpt(given),
-        describe=lambda module: module.describe_dpt(),
-        weights=("dpt",),
-    ),
-    ("depth", "midas_original"): Entry(
-        module="idol_prep.annotators.midas_original",
-        make=lambda module, given: module.MidasOriginal(given),
-        missing=lambda module: module.missing(),
-        weights=("midas-original",),
-    ),
-    ("depth", "depth_anything"): Entry(
-        module="idol_prep.annotators.frame_depth",
-        make=lambda module, given: module.make_depth_anything(given),
-        describe=lambda module: module.describe_depth_anything(),
-        weights=("depth-anything",),
-    ),
-    ("depth", "landmarks"): Entry(
-        module="idol_prep.annotators.landmarks",
-        make=lambda module, given: module.LandmarksDepth(),
-        missing=lambda module: module.missing(),
-    ),
-}
-"""Every annotator. One more is an entry here, and a file."""

@@ -1,4 +1,7 @@
-"""Human depth by HDNet, the paper's: from the picture, the person's mask, and his DensePose that the dataset ships."""
+"""Human depth by HDNet, the paper's: from the picture, the person's mask, and his DensePose.
+
+DensePose is the dataset's where it ships it (TikTok), else that of an annotator.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,19 @@ class HDNetDepth:
     def __init__(self, setting: Setting) -> None:
         self.info = describe()
         self._device = setting.device.torch
+        self._densepose = setting.densepose
         self._network = load(setting.weights.require("hdnet")).to(self._device)
 
     def reset(self) -> None:
-        """Nothing is carried over."""
+        """Begin a clip; the network itself carries nothing over."""
+        if self._densepose is not None:
+            self._densepose.reset()
 
     def close(self) -> None:
-        """Let the network go."""
+        """Let the networks go."""
         self._network = None
+        if self._densepose is not None:
+            self._densepose.close()
 
     def depth(self, batch: Batch) -> NDArray[np.float32]:
         """Depth [L,H,W]; NaN off the mask. Pictures go through the network at the size it was trained on."""
@@ -40,18 +48,24 @@ class HDNetDepth:
 
         from idol_prep.annotators._hdnet_network import SIDE
 
-        if "densepose" not in batch.shipped:
-            raise DataError("depth by HDNet needs DensePose, which this source does not ship; choose another --depth")
         if batch.mask is None:
             raise DataError("depth by HDNet needs a mask")
         size = batch.mask.shape[1:]
         rgb = _scaled(batch.frames, SIDE, Image.Resampling.BICUBIC)
-        densepose = _scaled(batch.shipped["densepose"], SIDE, Image.Resampling.NEAREST)
+        densepose = _scaled(self._body_surface(batch), SIDE, Image.Resampling.NEAREST)
         mask = _scaled(batch.mask, SIDE, Image.Resampling.NEAREST) > 0
         planes = [torch.from_numpy(part).permute(0, 3, 1, 2).float().to(self._device) for part in (rgb, densepose)]
         with torch.inference_mode():
             found = self._network(*planes, torch.from_numpy(mask).to(self._device))  # type: ignore[misc]
         return _at_size(found.cpu().numpy(), mask, batch.mask > 0, (size[0], size[1]))
+
+    def _body_surface(self, batch: Batch) -> NDArray[np.uint8]:
+        """The source's DensePose [L,H,W,3], or the annotator's."""
+        if "densepose" in batch.shipped:
+            return batch.shipped["densepose"]
+        if self._densepose is None:
+            raise DataError("depth by HDNet needs DensePose, which this source does not ship; choose another --depth")
+        return self._densepose.densepose(batch)
 
 
 def convert(normal: Path, depth: Path, out: Path) -> None:
@@ -87,7 +101,7 @@ def describe() -> AnnotatorInfo:
         version="1",
         licence="MIT",
         source="https://github.com/yasaminjafarian/HDNet_TikTok (convert-hdnet)",
-        note="human depth; needs DensePose, which TikTok ships",
+        note="human depth; from DensePose, the dataset's or else by annotator densepose",
     )
 
 

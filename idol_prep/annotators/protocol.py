@@ -2,7 +2,7 @@
 
 An annotator sees a clip as a sequence of batches in order, and may carry state from one to the next (MediaPipe
 follows a person). `reset` ends a clip, `close` lets the network and its threads go. Pose and mask annotators see whole
-source frames; depth annotators see cropped frames together with the cropped pose and mask.
+source frames; depth and DensePose annotators see cropped frames together with the cropped pose and mask.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from idol_prep.pose import Keypoints
 from idol_prep.schema import Polarity, Scope
 
-Kind = Literal["pose", "mask", "depth"]
+Kind = Literal["pose", "mask", "depth", "densepose"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +62,13 @@ class PoseTrack:
     keypoints: Keypoints
     relief: Relief | None = None
 
+    def part(self, start: int, stop: int) -> PoseTrack:
+        """Frames ``start`` to ``stop``."""
+        relief = None
+        if self.relief is not None:
+            relief = Relief(xy=self.relief.xy[start:stop], z=self.relief.z[start:stop])
+        return PoseTrack(keypoints=self.keypoints.window(start, stop), relief=relief)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
@@ -70,9 +77,19 @@ class Batch:
     frames: NDArray[np.uint8]
     """[L,H,W,3], RGB."""
     shipped: Mapping[str, NDArray] = field(default_factory=dict)
-    """Tracks that the dataset itself brings, by name (``mask``, ``depth``), [L,H,W]."""
+    """Tracks that the dataset itself brings, by name: ``mask``, ``depth`` [L,H,W], ``densepose`` [L,H,W,3]."""
     pose: PoseTrack | None = None
     mask: NDArray[np.uint8] | None = None
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Frames ``start`` to ``stop`` with all that is known of them."""
+        some = slice(start, stop)
+        return Batch(
+            frames=self.frames[some],
+            shipped={name: track[some] for name, track in self.shipped.items()},
+            pose=None if self.pose is None else self.pose.part(start, stop),
+            mask=None if self.mask is None else self.mask[some],
+        )
 
 
 @runtime_checkable
@@ -127,4 +144,21 @@ class DepthAnnotator(Protocol):
     def depth(self, batch: Batch) -> NDArray[np.float32]: ...
 
 
-Annotator = PoseAnnotator | MaskAnnotator | DepthAnnotator
+@runtime_checkable
+class DensePoseAnnotator(Protocol):
+    """Says where on the body's surface the subject's pixels lie: uint8 [L,H,W,3] in the layout of DensePose's files.
+
+    V and U of the part's chart (0 to 255) and the part (1 to 24); all 0 off the subject.
+    """
+
+    @property
+    def info(self) -> AnnotatorInfo: ...
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def densepose(self, batch: Batch) -> NDArray[np.uint8]: ...
+
+
+Annotator = PoseAnnotator | MaskAnnotator | DepthAnnotator | DensePoseAnnotator

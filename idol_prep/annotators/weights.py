@@ -36,10 +36,12 @@ PUBLISHED: dict[str, Published] = {
     "dpt": Published(repo="Intel/dpt-hybrid-midas"),
     "midas-original": Published(repo="lllyasviel/Annotators", files=("dpt_hybrid-midas-501f0c75.pt",)),
     "depth-anything": Published(repo="depth-anything/Depth-Anything-V2-Small-hf"),
+    "densepose": Published(
+        repo="LayerNorm/DensePose-TorchScript-with-hint-image", files=("densepose_r50_fpn_dl.torchscript",)
+    ),
 }
 ONLY_LOCAL: dict[str, str] = {
     "hdnet": "convert the published TensorFlow checkpoints with `idol prep convert-hdnet`",
-    "densepose": "export DensePose (R50 FPN, DeepLab head) as TorchScript, or take a dataset that ships densepose/",
 }
 """Weights that no hub has, and what to do."""
 

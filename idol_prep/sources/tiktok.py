@@ -22,10 +22,16 @@ from idol_prep.schema import DataError, Split
 from idol_prep.sources import ClipLook, RawFrame, read_split_file
 
 FPS = 30.0
-PRESETS = ("disco-public",)
-"""``disco-public``: 1-334 train, 335-340 test, the public part of DisCo's split."""
+PRESETS = {
+    "disco-public": "1-334 train, 335-340 test: the public part of DisCo's split",
+    "paper-like": (
+        "1-330 train, 331-340 test: ten as in the paper, whose own are unpublished. The data name no dancers, but cut "
+        "neighbouring numbers from one compilation: a run at the end parts train and test at a single place"
+    ),
+}
+"""Rules of the split, by name, in words."""
 
-_FIRST_TEST = 335
+_FIRST_TEST = {"disco-public": 335, "paper-like": 331}
 _NESTING = 3
 _PICTURES = (".png", ".jpg", ".jpeg")
 _SUFFIXES = {"images": _PICTURES, "masks": _PICTURES, "depth": (".png", ".npy", ".txt"), "densepose": (".png",)}
@@ -133,10 +139,12 @@ class TikTokSource:
     def open(cls, raw: Path, *, split: str = "disco-public", densepose: bool = False) -> TikTokSource:
         """Find the sequences at or up to three folders below ``raw``; ``split`` is a preset's name or a split file.
 
-        With ``densepose`` a frame without its DensePose counts as missing, as one without its mask does. Raises
-        `DataError` where there are none, or for an unknown split.
+        With ``densepose`` a frame without its DensePose counts as missing, as one without its mask does; a download
+        without any ships none, like its other tracks. Raises `DataError` where there are no sequences, or for an
+        unknown split.
         """
         root, folders = _find_sequences(raw)
+        densepose = densepose and any((folder / "densepose").is_dir() for folder in folders)
         assigned = _assign([folder.name for folder in folders], split)
         sequences = tuple(
             TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders
@@ -148,12 +156,19 @@ class TikTokSource:
         return self.sequences
 
     def ships(self, track: str) -> bool:
-        """Whether the first sequence brings this track."""
-        return self.sequences[0].ships(track)
+        """Whether the first sequence brings this track; of DensePose, whether any does and it was asked for."""
+        return self.sequences[0].densepose if track == "densepose" else self.sequences[0].ships(track)
 
     def describe(self) -> dict:
         """For ``dataset.json``."""
-        return {"name": self.name, "sequences": len(self.sequences), "splits": self.splits}
+        parts = [sequence.split for sequence in self.sequences]
+        return {
+            "name": self.name,
+            "sequences": len(self.sequences),
+            "splits": self.splits,
+            "split_rule": PRESETS.get(self.splits, "a split file"),
+            "split_sizes": {part: parts.count(part) for part in ("train", "val", "test")},
+        }
 
 
 def _find_sequences(raw: Path) -> tuple[Path, list[Path]]:
@@ -179,7 +194,7 @@ def _is_sequence(folder: Path) -> bool:
 
 def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
     if split in PRESETS:
-        return {name: _disco_public(_number(name) or 0) for name in names}
+        return {name: "test" if (_number(name) or 0) >= _FIRST_TEST[split] else "train" for name in names}
     if not Path(split).is_file():
         raise DataError(f"unknown split {split!r}: name a preset ({', '.join(PRESETS)}) or a split file")
     listed = read_split_file(Path(split))
@@ -189,10 +204,6 @@ def _assign(names: Sequence[str], split: str) -> dict[str, Split]:
     if absent:
         raise DataError(f"{split}: says nothing of {absent[0]} and {len(absent) - 1} more; list every sequence")
     return assigned
-
-
-def _disco_public(number: int) -> Split:
-    return "test" if number >= _FIRST_TEST else "train"
 
 
 def _numbered(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:

@@ -331,7 +331,8 @@ def saved(name: str, home: Path) -> Path:
 def test_the_row_of_disco(tmp_path: Path, dancers: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint without depth is scored, with the depth of an annotator, and is the paper's row."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(annotators, "create_depth", lambda name: Slope())
+    slope = annotators.Entry(module=__name__, make=lambda *_: Slope(), describe=lambda _: Slope.info)
+    monkeypatch.setitem(annotators.ENTRIES, ("depth", "slope"), slope)
     wanted = [*LIGHTER, "--ckpt", saved("video-only", tmp_path / "runs"), "--data", dancers.root, "--limit", "1"]
     plain = idol(*wanted, "--no-complexity", "--json")
     assert plain.exit_code == 0, plain.output

@@ -1,13 +1,16 @@
 """Below and beside ``idol bench``: rows by name, shards and merge, tables, sheets, inferred depth, cost."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_clips
+import tiny_densepose
 from click.testing import Result
 from PIL import Image
+from safetensors.torch import save_file
 from tiny_annotator import Slope
 from typer.testing import CliRunner
 
@@ -104,6 +107,11 @@ def test_shards_merge_to_what_one_process_gives(tmp_path: Path, home: Path, trut
         (["--samples", "GOOD", "--reference", "TRUTH", "--to", "x.pdf"], "x.pdf: name a file that ends in .md"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--sheet", "x.gif"], "--sheet x.gif: name a file"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--infer-depth", "x"], "no depth annotator is named 'x'"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--infer-depth", "hdnet"], "the weights hdnet are not here"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--infer-depth", "hdnet"], "the weights densepose are not here"),
+        (["--infer-depth", "hdnet"], "the weights densepose are not here"),
+        (["--samples", "GOOD", "--reference", "TRUTH", "--weights", "hdnet=."], "name it with --infer-depth"),
+        (["--infer-depth", "hdnet", "--weights", "hdnet=absent"], "absent: no such file or folder"),
         (["--samples", "GOOD", "--reference", "TRUTH", "--repeat", "2"], "--repeat: goes with a checkpoint"),
         (["--samples", "GOOD", "--samples", "FEW", "--reference", "TRUTH"], "row few: lacks clip c, which good has"),
         (["--samples", "MP4", "--reference", "TRUTH", "--lossless"], "lossy pictures or videos, and --lossless"),
@@ -137,11 +145,13 @@ def test_wrong_requests(
 
 
 def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotators, "create_depth", lambda name: Slope())
+    slope = annotators.Entry(module=__name__, make=lambda *_: Slope(), describe=lambda _: Slope.info)
+    monkeypatch.setitem(annotators.ENTRIES, ("depth", "slope"), slope)
     infer = DepthInference("slope")
-    clip = EvalClip(id="a", video=np.zeros((2, 8, 200, 3), np.uint8))
+    clip = EvalClip(id="a", video=np.zeros((19, 8, 200, 3), np.uint8))
     found = infer(clip, DepthRule(person=(0.0, 0.5), background=0.9))
     assert found.depth is not None
+    assert found.depth.shape == (19, 8, 200)
     assert (found.depth.min(), found.depth.max()) == (0, 1)
     assert found.depth[0, 0, 100] == pytest.approx(0.5, abs=0.01)
     assert found.rule.scope == "frame"
@@ -171,6 +181,31 @@ def test_poses_and_depth_by_the_offline_annotators(tmp_path: Path) -> None:
     assert inferred["values"]["depth_mse"] > 1e-4
     assert any(note.startswith("depth estimated from the frames by landmarks") for note in inferred["notes"])
     assert rows["mine"]["values"]["pose_found"] == rows["true clips"]["values"]["pose_found"] > 0
+
+
+@pytest.mark.skipif(not annotators.readiness()[0].ready, reason="MediaPipe is not installed")
+def test_depth_by_hdnet_from_the_frames_alone(tmp_path: Path) -> None:
+    """The paper's row for DisCo: HDNet with its DensePose made here, both of the user's own weights, both told."""
+    from idol_prep.annotators._hdnet_network import HDNet
+    from idol_prep.sources import synthetic
+
+    dancer = synthetic.generate(tmp_path / "data", 1, 5, size=(192, 192), frames=2, split="test")
+    (record,) = dancer.records()
+    folder = tmp_path / "mine" / record.id
+    tiny_clips.sample(folder, dancer.clip(record.id).frames(), tiny_clips.normalised(dancer, record.id))
+    save_file(HDNet((2, 2, 2, 2, 2)).state_dict(), tmp_path / "hdnet.safetensors")
+    program = tiny_densepose.write(tmp_path / "dp.torchscript")
+    done = idol(
+        *["--metrics", "depth", "--samples", tmp_path / "mine", "--reference", dancer.root, "--infer-depth", "hdnet"],
+        *["--weights", f"hdnet={tmp_path / 'hdnet.safetensors'}", "--weights", f"densepose={program}", "--json"],
+    )
+    assert done.exit_code == 0, done.output
+    rows = {row["name"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows["mine, depth by hdnet"]["values"]["depth_mse"] > 1e-4
+    (note,) = (said for said in rows["mine, depth by hdnet"]["notes"] if said.startswith("depth estimated"))
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    assert "by hdnet 1 (hdnet.safetensors " in note
+    assert f"from body surfaces by densepose r50_fpn_dl, TorchScript (dp.torchscript {digest[:12]})" in note
 
 
 def test_lists() -> None:

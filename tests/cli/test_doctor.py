@@ -19,7 +19,7 @@ def checks() -> list[doctor.Check]:
 
 def test_every_topic_is_looked_at(checks: list[doctor.Check]) -> None:
     topics = {check.topic for check in checks}
-    assert topics == {"python", "package", "device", "codec", "pose", "mask", "depth", "weights", "disk"}
+    assert topics == {"python", "package", "device", "codec", "pose", "mask", "depth", "densepose", "weights", "disk"}
 
 
 def test_every_gap_says_what_to_do(checks: list[doctor.Check]) -> None:

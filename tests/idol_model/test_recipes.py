@@ -20,12 +20,16 @@ MILLIONS = {
     "dwpose": 0,
     "shared": 1393.49,
     "separate": 2786.98,
+    "mm-diffusion": 2821.41,
     "maps-averaged": 1410.70,
     "maps-video": 1410.70,
     "no-pretraining": 1410.70,
     "after-hap": 1410.70,
     "video-only": 1393.49,
     "ldm3d": 1393.49,
+    "midas-ldm3d": 1393.49,
+    "midas-mm-diffusion": 2821.41,
+    "midas-video-only": 1393.49,
     "haop": 859.52,
     "hap": 859.52,
 }
@@ -72,5 +76,17 @@ def test_every_place_is_a_row_of_the_papers_tables() -> None:
             (row,) = paper_values.select(place.table, place.dataset, (place.row,))[:1]
             assert row.values
     told = {(place.table, place.row) for places in named.values() for place in places}
-    for table in (3, 4, 5, 6, 8):
+    for table in (2, 3, 4, 5, 6, 8):
         assert {(table, row.name) for row in paper_values.select(table)} <= told
+
+
+@pytest.mark.parametrize("name", ["ldm3d", "mm-diffusion", "video-only"])
+def test_table_2_differs_from_table_1_in_the_depth_alone(name: str) -> None:
+    one, two = recipes.get(name).to_dict(), recipes.get(f"midas-{name}").to_dict()
+    assert two["data"] == recipes.get("midas").to_dict()["data"]
+    assert (one["data"].pop("colormap"), two["data"].pop("colormap")) == ("hot", "gray")
+    for recipe in (one, two):
+        del recipe["name"], recipe["summary"]
+    assert one == two
+    rows = {(place.row, place.dataset) for place in recipes.places(f"midas-{name}")}
+    assert rows == {(place.row, place.dataset) for place in recipes.places(name)}

@@ -8,8 +8,9 @@ import av
 import numbered
 import numpy as np
 import pytest
+import tiny_densepose
 
-from idol_prep.pipeline import PrepOptions, prepare
+from idol_prep.pipeline import PrepOptions, job_of, prepare
 from idol_prep.schema import DataError, Dataset
 from idol_prep.sources._ntu_names import Sample, Selection
 from idol_prep.sources.ntu120 import NTU120Source, read_skeleton
@@ -69,6 +70,18 @@ def test_clips_come_straight_from_the_archives_and_are_aligned(raw, tmp_path, mo
     assert [record.scores["skeleton"] for record in dataset.records()] == [1, 0]
     assert dataset.records()[0].source.startswith("nturgbd_rgb_s001.zip/nturgb+d_rgb/S001C001P001R001A001_rgb.avi (")
     assert sorted(raw.rglob("*")) == before
+
+
+def test_half_of_table_1_with_hdnet(raw, tmp_path, monkeypatch):
+    """NTU ships no body surfaces, so HDNet's come from the annotator, and the dataset says so."""
+    monkeypatch.setattr(numbered.annotators, "ENTRIES", dict(numbered.annotators.ENTRIES))
+    numbered.register()
+    (tmp_path / "hdnet.safetensors").touch()
+    weights = {"hdnet": tmp_path / "hdnet.safetensors", "densepose": tiny_densepose.write(tmp_path / "dp.torchscript")}
+    options = PrepOptions(pose="numbered", mask="numbered", depth="hdnet", weights=weights)
+    job = job_of(NTU120Source.open(raw, select="all"), tmp_path / "out", options)
+    assert (job.options.densepose, job.recipe["densepose"][:10]) == ("densepose", "densepose ")
+    assert set(job.info["annotators"]["densepose"]["weights"]) == {"dp.torchscript"}
 
 
 def test_a_skeleton_says_where_to_cut(raw):

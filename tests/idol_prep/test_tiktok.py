@@ -57,10 +57,18 @@ def test_a_frame_without_its_mask_is_left_out_and_counted(tmp_path):
     assert clip.look().notes == {"skipped_frames": 1}
 
 
-def test_public_split(tmp_path):
-    for name in ("00334", "00335", "00340"):
-        tiny(tmp_path / name, [1])
-    assert [clip.split for clip in TikTokSource.open(tmp_path).clips()] == ["train", "test", "test"]
+@pytest.mark.parametrize(("split", "first"), [("disco-public", 335), ("paper-like", 331)])
+def test_named_splits(tmp_path, split, first):
+    """The last six or the last ten sequences; the public six are among the ten, and the record says which rule."""
+    numbers = range(328, 341)
+    for number in numbers:
+        tiny(tmp_path / f"{number:05d}", [1])
+    source = TikTokSource.open(tmp_path, split=split)
+    assert [int(clip.id) for clip in source.clips() if clip.split == "test"] == list(range(first, 341))
+    assert {clip.split for clip in source.clips()} == {"train", "test"}
+    record = source.describe()
+    assert (record["splits"], record["split_sizes"]["test"]) == (split, 341 - first)
+    assert f"{first}-340 test" in record["split_rule"]
 
 
 @pytest.mark.parametrize("text", [json.dumps({"train": ["1"], "test": ["2"]}), "# mine\n00001 train\n00002 test\n"])
