@@ -36,7 +36,9 @@ class StageBars:
 
 
 def _note(progress: "Progress") -> str:
-    terms = "  ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
+    # Shares of the gradient are known in logged steps alone and would come and go.
+    named = ((name, value) for name, value in progress.terms.items() if not name.startswith("grad_share_"))
+    terms = "  ".join(f"{name} {value:.4f}" for name, value in named)
     rate = f"{1 / progress.seconds:.2f} steps/s" if progress.seconds else ""
     memory = f"{progress.memory / 1e9:.1f} GB" if progress.memory else ""
     return "  ".join(part for part in (terms, rate, memory) if part)

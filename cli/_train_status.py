@@ -23,7 +23,7 @@ def status(
         ["stage", "done", "steps", "seconds a step", "left"],
         [[s.name, s.done, s.steps, _rounded(s.seconds_a_step), _span(s.seconds_left)] for s in found.stages],
     )
-    out.line("  ".join(f"{name} {value:.4f}" for name, value in found.terms.items()) or "no step is logged yet")
+    out.line("  ".join(f"{name} {value:.4g}" for name, value in found.terms.items()) or "no step is logged yet")
     say_faults(out, run)
     out.line(f"newest checkpoint: {found.checkpoint or 'none'}")
     if found.preview is not None:

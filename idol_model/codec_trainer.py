@@ -13,6 +13,7 @@ from idol_model import data, pictures, selection
 from idol_model.chance import Chance
 from idol_model.codecs import Codec
 from idol_model.feed.clips import Clips
+from idol_model.gradient_shares import GradientShares
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
 from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
@@ -40,6 +41,7 @@ class CodecPhase:
         self.stage = codec_as_stage(config)
         self.units: list[nn.Module] = []
         self.module = CodecStep(self.codec, config.edge_weight)
+        self.shares = GradientShares()
         self._seed = recipe.seed
         self._pool_MHWC = _pool(clips, recipe, config.pictures, model.codec, drawn)
 

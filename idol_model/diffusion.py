@@ -22,7 +22,7 @@ class DiffusionConfig:
     beta_end: float = 0.012
     prediction: Literal["epsilon", "v_prediction"] = "epsilon"
     zero_terminal_snr: bool = False
-    """Rescale so that the last step is pure noise (Lin et al. 2024); needs v_prediction."""
+    """Rescale so that the last step is pure noise (Lin et al. 2024); needs v_prediction and trailing spacing."""
     spacing: Literal["leading", "trailing"] = "leading"
     frame_noise: FrameNoise = "independent"
     """Noise of the frames of a clip: each its own, as in DisCo, or one for all, which keeps still what stands still
@@ -36,9 +36,18 @@ class DiffusionConfig:
                 "diffusion.prediction: 'epsilon' cannot be sampled from a zero-terminal-SNR schedule; "
                 "set diffusion.prediction=v_prediction"
             )
+        if self.zero_terminal_snr and self.spacing == "leading":
+            raise ValueError(
+                "diffusion.spacing: 'leading' never samples the last step, where a zero-terminal-SNR schedule is pure "
+                "noise; set diffusion.spacing=trailing"
+            )
 
     def scheduler(self) -> DDIMScheduler:
-        """The deterministic sampler of this schedule; any diffusers scheduler can take its config."""
+        """The deterministic sampler of this schedule; any diffusers scheduler can take its config.
+
+        Its last step ends in the clean latent where the schedule is rescaled, and otherwise at the noise of step 0, as
+        Stable Diffusion's does.
+        """
         return DDIMScheduler(
             num_train_timesteps=self.train_steps,
             beta_start=self.beta_start,
@@ -49,7 +58,7 @@ class DiffusionConfig:
             timestep_spacing=self.spacing,
             steps_offset=1 if self.spacing == "leading" else 0,
             clip_sample=False,
-            set_alpha_to_one=False,
+            set_alpha_to_one=self.zero_terminal_snr,
         )
 
 

@@ -1,6 +1,6 @@
 """What the network does inside (Fig. 3): features, motion fields and cross-attention maps of both streams, by up block.
 
-One clip is noised to a chosen time and denoised once; what the consistency losses see is kept as pictures.
+One clip is noised to a chosen time and denoised once; what the recipe's consistency losses see is kept as pictures.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from idol_model import data, losses
 from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.model import IdolModel
+from idol_model.objective import ObjectiveConfig
 from idol_model.pipeline import IdolPipeline
 from idol_model.unet import Taps
 from idol_prep.schema import Clip
@@ -71,16 +72,16 @@ def inspect(pipe: IdolPipeline, clip: Clip, *, time: int, seed: int = 0) -> Insp
     diffusion = Diffusion(recipe.diffusion)
     t_B = torch.tensor([time])
     eps = diffusion.noise(batch.z_SBLCHW, Chance.of((seed,), range(batch.z_SBLCHW.shape[1])))
-    taps = Taps("self_attention", "cross_maps")
+    taps = Taps(recipe.objective.motion_feature, "cross_maps")
     z_t = diffusion.noised(batch.z_SBLCHW, eps, t_B)
     tokens = model.tokens(batch.foreground)
     model(z_t, t_B, tokens, batch.background_BCHW, batch.pose_BLCHW, taps)
-    pairs = zip(taps.features("self_attention"), taps.features("cross_maps"), strict=True)
-    blocks = tuple(_block(number, *pair, frames) for number, pair in enumerate(pairs))
+    pairs = zip(taps.features(recipe.objective.motion_feature), taps.features("cross_maps"), strict=True)
+    blocks = tuple(_block(number, *pair, frames, recipe.objective) for number, pair in enumerate(pairs))
     return Inspection(clip=clip.record.id, time=time, frames=given.frames, blocks=blocks)
 
 
-def _block(number: int, features_NPD: Tensor, maps_NKPT: Tensor, frames: int) -> Block:
+def _block(number: int, features_NPD: Tensor, maps_NKPT: Tensor, frames: int, objective: ObjectiveConfig) -> Block:
     features_SLPD = features_NPD.unflatten(0, (2, frames)).float()
     maps_SLKPT = maps_NKPT.unflatten(0, (2, frames)).float()
     side = round(features_SLPD.shape[2] ** 0.5)
@@ -91,8 +92,8 @@ def _block(number: int, features_NPD: Tensor, maps_NKPT: Tensor, frames: int) ->
         features=_as_pictures(principal_colours(features_SLPD), side),
         motion=_as_pictures(motion_colours(features_SLPD, side), side),
         attention=_as_pictures(attention_colours(maps_SLKPT.mean(2)), side),
-        l_mo=float(losses.motion_consistency(video, depth)),
-        l_xattn=float(losses.cross_attention_consistency(*maps_SLKPT)),
+        l_mo=float(losses.motion_consistency(video, depth, norm=objective.motion_norm)),
+        l_xattn=float(losses.cross_attention_consistency(*maps_SLKPT, norm=objective.xattn_norm)),
     )
 
 

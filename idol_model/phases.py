@@ -14,6 +14,7 @@ from idol_model import selection
 from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.feed.feed import Batches
+from idol_model.gradient_shares import GradientShares
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising, Losses
 from idol_model.recipe import Recipe, Stage
@@ -45,6 +46,11 @@ class Phase(Protocol):
         """What the optimiser moves, by name, as the module has them now."""
         ...
 
+    @property
+    def shares(self) -> GradientShares:
+        """Measures the terms' shares of the gradient in the steps that are logged."""
+        ...
+
     def batch(self, step: int, places: range) -> Any:
         """The samples of a step at these places, on the CPU."""
         ...
@@ -68,7 +74,9 @@ class DiffusionPhase:
         self.stage = stage
         self._model = model
         self._trained = selection.select(model, trainable, stage)
-        self.module = DiffusionStep(JointDenoising(recipe.objective, Diffusion(recipe.diffusion)), model)
+        self.shares = GradientShares()
+        objective = JointDenoising(recipe.objective, Diffusion(recipe.diffusion), self.shares)
+        self.module = DiffusionStep(objective, model)
         self._source = source
         self.plan = source.plan
 

@@ -31,12 +31,16 @@ class Telling:
         """A stage goes on at ``step``."""
         self._watchers.begin(stage, step)
 
+    def logged(self, done: int, stage: Stage) -> bool:
+        """Whether the step that makes ``done`` goes into the log."""
+        return done % self._log_every == 0 or done == stage.steps
+
     def step(self, position: Position, stage: Stage, terms: Mapping[str, float], seconds: float, memory: int) -> None:
         """A step is done; ``seconds`` it took, ``memory`` is the most bytes held so far."""
         done, lr = position.step, rate(stage, position.step - 1)
         said = {"terms": terms, "lr": lr, "seconds": seconds, "memory": memory}
         self._report(Progress(stage=stage.name, done=done, total=stage.steps, **said))
-        if done % self._log_every == 0 or done == stage.steps:
+        if self.logged(done, stage):
             numbers = {**terms, "lr": lr, "seconds": round(seconds, 4)}
             self._run.log({"stage": stage.name, "stage_index": position.stage_index, "step": done, **numbers})
             self._watchers.numbers(position, numbers)

@@ -20,6 +20,7 @@ from idol_model.chance import Chance, word
 from idol_model.checkpoint import Checkpoint, Position
 from idol_model.engines import Engine
 from idol_model.engines.descent import GradientNotFinite
+from idol_model.gradient_shares import shares
 from idol_model.phases import Phase, moved
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
@@ -83,6 +84,7 @@ class Trainer:
         self._telling.begin(stage.name, loop.begin)
         started = time.perf_counter()
         for piece, batch in ahead(lambda piece: phase.batch(piece.step, piece.places), pieces):
+            phase.shares.watching = self._telling.logged(piece.step + 1, stage)
             loop.add(piece, moved(batch, self.engine.device))
             if not piece.last:
                 continue
@@ -141,7 +143,8 @@ class Trainer:
 
 
 class _Loop:
-    """One phase under way: its descent, its running mean, and the losses of the step being made."""
+    """One phase under way: its descent, its running mean, the losses of the step being made and, where it is logged,
+    the terms' shares of its gradient."""
 
     def __init__(self, trainer: Trainer, index: int, phase: Phase) -> None:
         self._engine, self._recipe, self._index = trainer.engine, trainer.recipe, index
@@ -151,6 +154,7 @@ class _Loop:
         self.mean = RunningMean(phase.parameters, self.stage.ema)
         self.begin = trainer.restore_phase(index, self)
         self.terms: dict[str, float] = {}
+        self._shares = phase.shares
         self._sums: dict[str, Tensor] = {}
         self._bad: list[str] = []
 
@@ -180,6 +184,8 @@ class _Loop:
         except GradientNotFinite as error:
             raise self._stopped(step, str(error)) from error
         self.mean.update(step)
+        if squares := self._shares.taken():
+            self.terms |= shares(self._engine.mean(squares))
 
     def _stopped(self, step: int, why: str) -> TrainingStopped:
         return TrainingStopped(

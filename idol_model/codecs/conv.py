@@ -84,7 +84,7 @@ class ConvCodec(ModelMixin, ConfigMixin, PerModality):
         z_NCHW = self.encoder(x_NCHW)
         spread = z_NCHW.detach().std(dim=(2, 3), keepdim=True)
         noise = chance.normal(*z_NCHW.shape[1:]).to(z_NCHW)
-        y_NCHW = self.decoder(z_NCHW + 0.05 * spread * noise).float()
+        y_NCHW = self.decoder(z_NCHW + 0.05 * spread * noise)
         return reconstruction(y_NCHW, x_NCHW, edge_weight)
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from idol_model.recipe import Recipe
 from idol_model.recipes import rows
 from idol_model.recipes.debug import debug
 from idol_model.recipes.demo import demo
-from idol_model.recipes.idol import haop, haop_24gb, idol, idol_24gb
+from idol_model.recipes.idol import haop, haop_24gb, idol, idol_24gb, idol_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ _RECIPES: dict[str, Entry] = {
     "midas-video-only": Entry(rows.midas_video_only, (Place(2, "DisCo"), Place(2, "DisCo", "ntu120"))),
     "haop": Entry(haop),
     "hap": Entry(rows.hap),
+    "idol-literal": Entry(idol_literal),
     "idol-24gb": Entry(idol_24gb),
     "haop-24gb": Entry(haop_24gb),
 }

@@ -7,6 +7,7 @@ from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ConvForegroundConfig
 from idol_model.pose_control import ControlNetConfig
 from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
+from idol_model.recipes.idol import TERMS
 from idol_model.sampling import SamplingConfig
 from idol_model.unet import UNetConfig
 
@@ -35,6 +36,7 @@ def demo() -> Recipe:
         diffusion=DiffusionConfig(
             prediction="v_prediction", zero_terminal_snr=True, spacing="trailing", frame_noise="shared"
         ),
+        objective=TERMS,
         data=DataConfig(size=128, background="mixed", foreground_dropout=0.05),
         sampling=SamplingConfig(steps=4),
         precision="fp32",

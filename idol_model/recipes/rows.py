@@ -6,7 +6,7 @@ from idol_model.codecs import JointKlCodecConfig
 from idol_model.objective import ObjectiveConfig
 from idol_model.pose_control import ControlNetConfig, T2IAdapterConfig
 from idol_model.recipe import CodecStage, DataConfig, Recipe
-from idol_model.recipes.idol import haop, idol
+from idol_model.recipes.idol import TERMS, haop, idol
 from idol_model.unet import UNetConfig
 
 _WITHOUT_TERMS = ObjectiveConfig(w_mo=0.0, w_xattn=0.0)
@@ -100,7 +100,10 @@ def coupled() -> Recipe:
 def xattn() -> Recipe:
     """Tab. 5, row 2, which is row 4 of Tab. 8: with L_xattn."""
     return replace(
-        idol(), name="xattn", summary="with L_xattn, without L_mo (Tab. 5, row 2)", objective=ObjectiveConfig(w_mo=0.0)
+        idol(),
+        name="xattn",
+        summary="with L_xattn, without L_mo (Tab. 5, row 2)",
+        objective=replace(TERMS, w_mo=0.0),
     )
 
 

@@ -6,6 +6,7 @@ All frames of a clip look at the same tokens, so keys and values are made once a
 from collections.abc import Callable
 from typing import Literal, Protocol, cast
 
+import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,7 +37,7 @@ class IndependentMaps:
             return attention(x_VPD, encoder_hidden_states=tokens_VTD).view_as(x_NPD)
         map_NKPT, value_NKTD = maps(attention, x_NPD, tokens_VTD, layout)
         record(map_NKPT)
-        return output(attention, map_NKPT @ value_NKTD)
+        return output(attention, map_NKPT, value_NKTD)
 
 
 class OneMap:
@@ -53,7 +54,7 @@ class OneMap:
         map_NKPT = one_MKPT.repeat(layout.streams, 1, 1, 1)
         if record is not None:
             record(map_NKPT)
-        return output(attention, map_NKPT @ value_NKTD)
+        return output(attention, map_NKPT, value_NKTD)
 
 
 def average(map_SMKPT: Tensor) -> Tensor:
@@ -67,18 +68,21 @@ def of_video(map_SMKPT: Tensor) -> Tensor:
 
 
 def maps(attention: Attention, x_NPD: Tensor, tokens_VTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-    """The explicit softmax map [N, K, P, T] and the values [N, K, T, D/K] of one cross-attention."""
+    """The explicit softmax map [N, K, P, T], float32, and the values [N, K, T, D/K] of one cross-attention."""
     query_NKPD = _heads(attention, attention.to_q(x_NPD))
     key_NKTD, value_NKTD = (
         over_frames(_heads(attention, cast(nn.Linear, to)(tokens_VTD)), layout)
         for to in (attention.to_k, attention.to_v)
     )
-    map_NKPT = functional.softmax(query_NKPD @ key_NKTD.transpose(-1, -2) * attention.scale, dim=-1)
-    return map_NKPT, value_NKTD
+    # In float32 under autocast too: two streams' maps differ by less than rounded scores do, and a loss compares them.
+    with torch.autocast(x_NPD.device.type, enabled=False):
+        score_NKPT = query_NKPD.float() @ key_NKTD.float().transpose(-1, -2) * attention.scale
+        return functional.softmax(score_NKPT, dim=-1), value_NKTD
 
 
-def output(attention: Attention, y_NKPD: Tensor) -> Tensor:
-    """Heads merged and projected: [N, K, P, D/K] -> [N, P, D]."""
+def output(attention: Attention, map_NKPT: Tensor, value_NKTD: Tensor) -> Tensor:
+    """What a map makes of the values, heads merged and projected: [N, P, D]."""
+    y_NKPD = map_NKPT.to(value_NKTD.dtype) @ value_NKTD
     to_out, dropout = cast(nn.ModuleList, attention.to_out)
     return dropout(to_out(y_NKPD.transpose(1, 2).flatten(2)))
 

@@ -6,6 +6,8 @@ AnimateDiff's motion modules (Tab. 3) come after each transformer instead, under
 A single frame passes all of them unchanged.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -16,6 +18,10 @@ from torch.nn import functional
 
 from idol_model.types import Layout
 from idol_model.unet.norms import Norm
+
+MAX_SEQUENCES = 65_535
+"""Sequences that attend in one call. Fused attention kernels lay the batch along an axis of CUDA's launch grid that
+ends there, and fail beyond; one sequence a position makes S * B * P: 65,536 for 32 clips of two streams at 32 x 32."""
 
 TemporalKind = Literal["none", "handcrafted", "animatediff", "animatediff_v3"]
 
@@ -126,7 +132,7 @@ class TemporalAttention(nn.Module):
         n, p, d = x_NPD.shape
         tracks = n // layout.frames
         y_TLD = self.norm(x_NPD).view(tracks, layout.frames, p, d).transpose(1, 2).reshape(tracks * p, layout.frames, d)
-        y_TLD = self.attn(y_TLD)
+        y_TLD = _in_parts(self.attn, y_TLD, MAX_SEQUENCES)
         return x_NPD + y_TLD.view(tracks, p, layout.frames, d).transpose(1, 2).reshape(n, p, d)
 
 
@@ -149,7 +155,16 @@ class MotionModule(AnimateDiffTransformer3D):
             nn.init.zeros_(parameter)
 
     def forward(self, x_NCHW: Tensor, layout: Layout) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return x_NCHW if layout.frames == 1 else super().forward(x_NCHW, num_frames=layout.frames)
+        if layout.frames == 1:
+            return x_NCHW
+        clips = max(1, MAX_SEQUENCES // x_NCHW[0, 0].numel())  # of a stream; each is normalised by itself
+        return _in_parts(partial(super().forward, num_frames=layout.frames), x_NCHW, clips * layout.frames)
+
+
+def _in_parts(network: Callable[[Tensor], Tensor], x: Tensor, most: int) -> Tensor:
+    """A network that treats the items of a batch alone, on at most ``most`` of them at a time."""
+    parts = x.split(most)
+    return network(x) if len(parts) == 1 else torch.cat([network(part) for part in parts])
 
 
 def zero_output(attention: Attention) -> Attention:

@@ -7,6 +7,7 @@ from idol_model import codecs, foreground
 from idol_model.chance import Chance
 from idol_model.codecs import ConvCodecConfig, JointKlCodecConfig, KlCodecConfig
 from idol_model.codecs.kl import inflated
+from idol_model.codecs.reconstruction import reconstruction
 from idol_model.foreground import ClipForegroundConfig, ConvForegroundConfig
 
 CODECS = [ConvCodecConfig(latent_channels=6, width=8, depth=1), KlCodecConfig(widths=(8, 8, 8, 8), depth=1, groups=4)]
@@ -56,6 +57,14 @@ def test_a_few_steps_of_codec_training_lower_its_loss() -> None:
         optimizer.step()
         seen.append(terms["absolute"].item())
     assert seen[-1] < 0.7 * seen[0]
+
+
+def test_what_a_decoder_gives_in_half_precision_is_compared_in_float32() -> None:
+    truth, decoded = torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(3)).unbind(0)
+    half = decoded.bfloat16()
+    for name, value in reconstruction(half, truth, 0.5).items():
+        assert value.dtype == torch.float32
+        assert value == reconstruction(half.float(), truth, 0.5)[name], name
 
 
 @pytest.mark.parametrize("config", ENCODERS, ids=lambda config: config.kind)

@@ -44,6 +44,21 @@ def terms(folder: Path) -> torch.Tensor:
     return torch.tensor([line["total"] for line in lines], dtype=torch.float64)
 
 
+def assert_same_log(folder: Path, whole: Path) -> None:
+    """Losses and the terms' shares of the gradient are those of the undivided run."""
+    torch.testing.assert_close(terms(folder), terms(whole), rtol=1e-6, atol=1e-9)
+    ours, theirs = shares(folder), shares(whole)
+    assert [list(line) for line in theirs] == [["xattn"]] * STEPS + [["xattn", "motion"]] * STEPS
+    for own, line in zip(ours, theirs, strict=True):
+        assert own == pytest.approx(line, rel=1e-4)
+
+
+def shares(folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    prefix = "grad_share_"
+    return [{name.removeprefix(prefix): v for name, v in line.items() if name.startswith(prefix)} for line in lines]
+
+
 def distance(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
     """The largest difference of a weight, relative to the largest weight of its tensor."""
     assert ours.keys() == theirs.keys()
@@ -62,20 +77,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
     ended = train_in_processes(plain_sgd(), dancers(), tmp_path / "run", engine=engine)
     assert ended.returncode == 0, ended.stderr
-    torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
+    assert_same_log(tmp_path / "run", whole)
     assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_step_in_pieces_equals_the_whole(size: int, whole: Path, tmp_path: Path) -> None:
     run(plain_sgd(micro_batch=size), tmp_path)
-    torch.testing.assert_close(terms(tmp_path), terms(whole), rtol=1e-6, atol=1e-9)
+    assert_same_log(tmp_path, whole)
     assert distance(weights(tmp_path), weights(whole)) < 1e-5
 
 
 def test_blocks_computed_again_give_the_same_weights(whole: Path, tmp_path: Path) -> None:
     run(plain_sgd(recompute=True), tmp_path)
-    torch.testing.assert_close(terms(tmp_path), terms(whole), rtol=1e-6, atol=1e-9)
+    assert_same_log(tmp_path, whole)
     assert distance(weights(tmp_path), weights(whole)) < 1e-6
 
 
@@ -99,7 +114,7 @@ def test_what_one_engine_saved_another_continues(engine: str, whole: Path, tmp_p
 def test_two_processes_in_pieces_equal_one(engine: str, memory: dict, whole: Path, tmp_path: Path) -> None:
     ended = train_in_processes(plain_sgd(**memory), dancers(), tmp_path / "run", engine=engine)
     assert ended.returncode == 0, ended.stderr
-    torch.testing.assert_close(terms(tmp_path / "run"), terms(whole), rtol=1e-6, atol=1e-9)
+    assert_same_log(tmp_path / "run", whole)
     assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
 
 

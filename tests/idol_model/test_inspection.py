@@ -8,6 +8,7 @@ from tiny_generation import pipeline
 from tiny_training import dancers
 
 from idol_model.inspection import hsv_to_rgb, inspect, motion_colours, principal_colours, write_sheet
+from idol_model.objective import ObjectiveConfig
 from idol_prep.schema import Dataset
 
 
@@ -49,6 +50,19 @@ def test_a_clip_from_inside_has_the_losses_of_every_up_block(tmp_path) -> None:
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[0] > 128 * frames
         assert np.asarray(sheet).std() > 10
+
+
+def test_the_losses_are_read_as_the_recipe_reads_them() -> None:
+    dataset = Dataset.open(dancers())
+    clip = dataset.clip(dataset.records()[0].id)
+
+    def seen(**reading: str) -> tuple[float, float]:
+        (block,) = inspect(pipeline(objective=ObjectiveConfig(**reading)), clip, time=300).blocks  # type: ignore[arg-type]
+        return block.l_mo, block.l_xattn
+
+    motion, xattn = seen()
+    assert seen(motion_norm="row", xattn_norm="row") == pytest.approx((16 * motion, 16 * xattn), rel=1e-5)
+    assert seen(motion_feature="block")[0] != pytest.approx(motion, rel=1e-2)
 
 
 def test_times_outside_the_schedule_are_named() -> None:

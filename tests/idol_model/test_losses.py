@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from idol_model import losses
 from idol_model.losses import cost_volume, cross_attention_consistency, motion_consistency, motion_field
@@ -90,16 +91,62 @@ def both_gradients(loss: Tensor, streams: tuple[Tensor, Tensor]) -> list[Tensor]
     return list(torch.autograd.grad(loss, streams))
 
 
-def test_the_motion_loss_in_blocks_is_the_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cells", [7 * 25, 2 * 25 * 25], ids=["rows of a pair", "several pairs"])
+def test_the_motion_loss_in_blocks_is_the_whole_one(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(4)
-    streams = tuple(torch.randn(2, 2, 3, 25, 8, generator=generator, requires_grad=True).unbind(0))
+    streams = tuple(torch.randn(2, 2, 4, 25, 8, generator=generator, requires_grad=True).unbind(0))
     whole = motion_consistency(*streams)
     expected = both_gradients(whole, streams)
-    monkeypatch.setattr(losses, "MOST_CELLS", 7 * 25)
+    monkeypatch.setitem(losses.MAX_CELLS, "cpu", cells)
     blocks = motion_consistency(*streams)
     assert blocks.item() == pytest.approx(whole.item(), rel=1e-5)
     for ours, theirs in zip(both_gradients(blocks, streams), expected, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-10)
+
+
+def test_blocks_cover_a_field_once_within_their_size() -> None:
+    for most in (7 * 25, 25 * 25, 2 * 25 * 25, 3):
+        seen = torch.zeros(5, 25, 25)
+        for pairs, rows in losses._blocks(seen.shape, most):
+            assert seen[pairs, rows].numel() <= max(most, 25)
+            seen[pairs, rows] += 1
+        assert (seen == 1).all()
+
+
+def test_a_gpu_holds_more_of_a_field_at_once() -> None:
+    """7 pairs of 32 x 32 positions, one window of the main recipe: one block there, seven in a CPU's cache."""
+    field = torch.Size((7, 1024, 1024))
+    counts = {device: len(list(losses._blocks(field, most))) for device, most in losses.MAX_CELLS.items()}
+    assert counts == {"cpu": 7, "cuda": 1}
+
+
+def test_the_row_norm_is_the_squared_distance_of_two_distributions() -> None:
+    generator = torch.Generator().manual_seed(6)
+    video, depth = torch.randn(2, 3, 6, 5, generator=generator).unbind(0)
+    tau = 1 / math.sqrt(5)
+    difference = plain_motion_field(video, tau) - plain_motion_field(depth, tau)
+    found = motion_consistency(video[None], depth[None], norm="row").item()
+    assert found == pytest.approx(difference.square().sum(-1).mean().item(), rel=1e-5)
+    maps = torch.rand(2, 3, 2, 4, 5, generator=generator)
+    found = cross_attention_consistency(*maps, norm="row").item()
+    assert found == pytest.approx((maps[0] - maps[1]).square().sum(-1).mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("cells", [1 << 20, 16 * 64], ids=["whole", "computed again in blocks"])
+def test_the_motion_loss_is_exact_under_autocast(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams 2 % apart: what tells them apart is less than bfloat16 rounds."""
+    monkeypatch.setitem(losses.MAX_CELLS, "cpu", cells)
+    generator = torch.Generator().manual_seed(7)
+    video, noise = torch.randn(2, 1, 3, 64, 32, generator=generator).unbind(0)
+    streams = (video.requires_grad_(), (video.detach() + 0.02 * noise).requires_grad_())
+    exact = torch.cat([g.flatten() for g in both_gradients(motion_consistency(*streams), streams)])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = motion_consistency(*streams)
+        cost = cost_volume(video)
+    assert loss.dtype == cost.dtype == torch.float32
+    cast = torch.cat([g.flatten() for g in both_gradients(loss, streams)])
+    assert functional.cosine_similarity(exact, cast, dim=0) > 0.999
+    assert torch.equal(cost, cost_volume(video))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -112,7 +159,7 @@ def test_half_precision_features_change_the_motion_loss_little(dtype: torch.dtyp
 PEAK = """
 import resource, sys, torch
 from idol_model import losses
-losses.MOST_CELLS = int(sys.argv[1])
+losses.MAX_CELLS["cpu"] = int(sys.argv[1])
 torch.set_num_threads(1)
 video, depth = (torch.randn(1, 8, 1024, 32, requires_grad=True) for _ in range(2))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -126,4 +173,4 @@ def test_the_motion_loss_at_32_x_32_takes_a_quarter_of_the_plain_memory() -> Non
         done = subprocess.run([sys.executable, "-c", PEAK, str(cells)], capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    assert peak(losses.MOST_CELLS) <= peak(1 << 40) / 4
+    assert peak(losses.MAX_CELLS["cpu"]) <= peak(1 << 40) / 4

@@ -1,19 +1,24 @@
 """Every row of the paper's tables is a recipe that builds, with the parameters the paper counts."""
 
 import functools
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import idol_model
 from idol_eval import paper_values
 from idol_model import recipes, selection
 from idol_model.model import IdolModel
+from idol_model.objective import ObjectiveConfig
 from idol_model.recipe import Recipe
 from idol_model.weights import earlier
 from idol_model.weights.fit import load
 
 MILLIONS = {
     "idol": 1410.70,
+    "idol-literal": 1410.70,
     "midas": 1410.70,
     "xattn": 1410.70,
     "coupled": 1410.70,
@@ -90,3 +95,18 @@ def test_table_2_differs_from_table_1_in_the_depth_alone(name: str) -> None:
     assert one == two
     rows = {(place.row, place.dataset) for place in recipes.places(f"midas-{name}")}
     assert rows == {(place.row, place.dataset) for place in recipes.places(name)}
+
+
+def test_recipes_with_terms_read_them_by_row_and_the_literal_one_to_the_letter() -> None:
+    literal, shipped = recipes.get("idol-literal"), Path(idol_model.__file__).parent / "assets" / "demo" / "recipe.json"
+    saved = Recipe.from_dict(json.loads(shipped.read_text(encoding="utf-8")))  # from before there were norms
+    assert literal.objective == saved.objective == ObjectiveConfig()
+    found = {name: recipes.get(name).objective for name in recipes.names() if name != "idol-literal"}
+    acting = {name: terms for name, terms in found.items() if terms.w_mo or terms.w_xattn}
+    assert {"idol", "idol-24gb", "demo", "debug", "xattn", "midas", "animatediff", "after-hap"} <= set(acting)
+    for name, terms in acting.items():
+        reading = (terms.motion_feature, terms.motion_norm, terms.xattn_norm)
+        assert reading == ("self_attention_input", "row", "row"), name
+    assert replace(literal, name="idol", summary=recipes.get("idol").summary, objective=found["idol"]) == recipes.get(
+        "idol"
+    )

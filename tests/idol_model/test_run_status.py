@@ -30,6 +30,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
     assert found.state == "finished"
     assert all(stage.done == stage.steps for stage in found.stages)
     assert found.origin["command"] == ["test"]
+    assert 0 < found.terms["grad_share_motion"] < 1
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

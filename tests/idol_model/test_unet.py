@@ -1,5 +1,7 @@
 """Sockets of the denoiser: identity at the start, and information flows only where the paper says."""
 
+from typing import Any
+
 import pytest
 import torch
 from diffusers.models.attention_processor import Attention
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from idol_model.pose_control import ControlNetConfig, PoseControlNet
 from idol_model.types import Layout
-from idol_model.unet import DualModalUNet, Taps, UNetConfig
+from idol_model.unet import DualModalUNet, Taps, UNetConfig, temporal
 from idol_model.unet.coupling import RandomShiftAttention
 from idol_model.unet.cross_maps import CROSS_MAPS, maps
 from idol_model.unet.sharing import shared_name
@@ -158,6 +160,34 @@ def test_each_picture_sees_the_tokens_of_its_own_clip_and_stream() -> None:
         alone = torch.cat([attention(x[i : i + 1], tokens[i // 3 : i // 3 + 1]) for i in range(12)])
     assert torch.allclose(fused, alone, atol=1e-6)
     assert torch.allclose(tapped, alone, atol=1e-6)
+
+
+def test_maps_are_exact_under_autocast() -> None:
+    torch.manual_seed(6)
+    attention = Attention(8, cross_attention_dim=6, heads=2, dim_head=4)
+    x, tokens, layout = torch.randn(12, 9, 8), torch.randn(4, 5, 6), Layout(2, 2, 3)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        map_NKPT, value_NKTD = maps(attention, x, tokens, layout)
+        seen = CROSS_MAPS["averaged"].attend(attention, x, tokens, layout, None)
+        query, key = attention.to_q(x).float(), attention.to_k(tokens).float().repeat_interleave(3, 0)
+    assert value_NKTD.dtype == seen.dtype == torch.bfloat16
+    score = torch.einsum("npkd,ntkd->nkpt", query.unflatten(-1, (2, 4)), key.unflatten(-1, (2, 4))) / 2
+    torch.testing.assert_close(map_NKPT, score.softmax(-1), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["handcrafted", "animatediff"])
+def test_frames_attend_in_as_many_calls_as_the_batch_needs(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = awake(network(temporal=kind, coupling="none"))
+    z = torch.randn(2, 2, 3, 4, 8, 8)
+    whole, seen = call(net, z), []
+    monkeypatch.setattr(temporal, "MAX_SEQUENCES", 100)  # of 4 * 64
+    frames_attend = {"handcrafted": "temporal.attn", "animatediff": "motion_modules.0.transformer_blocks.0.attn1"}[kind]
+    for name, module in net.named_modules():
+        if name.endswith(frames_attend):
+            module.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    torch.testing.assert_close(call(net, z), whole, rtol=1e-5, atol=1e-5)
+    assert seen
+    assert max(seen) <= 100
 
 
 def test_a_shared_map_joins_the_streams_of_a_frame() -> None:

@@ -42,7 +42,9 @@ def test_tensorboard_has_each_step_once_though_some_were_made_twice(tmp_path) ->
     assert [event.step for event in image.Scalars("depth_mse")] == [4]
     assert image.Images("preview")[0].width == 7 * 32
     video = read(tmp_path / "tensorboard" / "video")
-    assert {"total", "motion", "xattn", "lr", "denoise_depth"} <= set(video.Tags()["scalars"])
+    assert {"total", "motion", "xattn", "lr", "denoise_depth", "grad_share_motion", "grad_share_xattn"} <= set(
+        video.Tags()["scalars"]
+    )
 
 
 def test_watchers_that_are_not_here_are_said() -> None:
