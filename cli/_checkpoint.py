@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from cli._output import Output, mode_in_force
 
 if TYPE_CHECKING:
+    from idol_model.device import Placement
     from idol_model.pipeline import IdolPipeline
 
 
-def load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
-    """The pipeline on ``device``, and what a sample's record says of its checkpoint."""
+def load(path: Path, where: "Placement") -> "tuple[IdolPipeline, dict[str, str]]":
+    """The pipeline on a device and in a type, and what a sample's record says of its checkpoint."""
     from diffusers.utils import logging
 
     from idol_model import loading
@@ -19,10 +20,10 @@ def load(path: Path, device: str) -> "tuple[IdolPipeline, dict[str, str]]":
     from idol_model.provenance import checkpoint_hash
 
     logging.disable_progress_bar()
-    if device == "cpu":
+    if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
-    pipe = IdolPipeline.from_pretrained(folder).to(device)
+    pipe = IdolPipeline.from_pretrained(folder).to(where.device, where.dtype)
     if pipe.recipe.makes_depth and not pipe.knows_polarity:
         Output(mode_in_force()).warn(
             f"{path}: does not say which end of its training data's depth is near; by its colormap "

@@ -38,7 +38,7 @@ class Common:
         list[str] | None,
         typer.Option("--limit", help="Reject beyond: NAME=VALUE; an unknown name lists all.", rich_help_panel=GOOD),
     ] = None
-    device: Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda, cuda:1.", rich_help_panel=WORK)] = (
+    device: Annotated[str, typer.Option(help="Of networks: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=WORK)] = (
         "auto"
     )
     engine: Annotated[

@@ -1,14 +1,14 @@
 """``idol train cache``: latents and foreground tokens made ahead of the training."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cli import _defaults
 from cli._output import Output
+from cli._place import DeviceOption, place
 from cli._train_data import named_parts
-from cli.bench.config import device as found_device
 
 
 def cache(
@@ -19,7 +19,7 @@ def cache(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Run folder; without it, runs/RECIPE.")] = None,
     latents: Annotated[Path | None, typer.Option("--cache", help="Folder of caches that runs share.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", help="field=value; repeat it.")] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to encode.")] = "auto",
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     """Encode all clips once; run again to continue. Training with the same recipe and data finds the result."""
@@ -28,7 +28,7 @@ def cache(
 
     out, resolved = Output.of(json=as_json), recipes.get(recipe).override(assignments or [])
     parts, run = named_parts(data), _defaults.run_folder(recipe, output)
-    plan = CachePlan(run=run.path, latents=latents, device=found_device(device))
+    plan = CachePlan(run=run.path, latents=latents, device=place(device, "fp32").device.type)
     _defaults.announce(out, recipe=recipe, data=", ".join(str(part.path) for part in parts), cache=plan.places.latents)
     with out.progress(None, "latents") as bar:
         made = make_caches(resolved, parts, plan, lambda done, total: bar.update(done, total=total))

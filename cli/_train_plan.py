@@ -62,13 +62,11 @@ def say_plan(out: Output, recipe: "Recipe") -> None:
 
 def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> None:
     held = ["weights", "gradients", "optimizer", "EMA", "activations", "all"]
-    many = recipe.memory.micro_batch
-    pieces = "a step's windows" if many is None else f"{many} window{'s' * (many > 1)}"
     out.table(
-        f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}, {pieces} at once"
+        f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}"
         f"{', blocks computed again' if recipe.memory.recompute else ''}; a GPU's libraries take about 1 more)",
-        ["stage", *held, "offloaded", "checkpoints on disk"],
-        [[stage.stage, *(f"{number / _GB:,.2f}" for number in _numbers(stage))] for stage in stages],
+        ["stage", "windows at once", *held, "offloaded", "checkpoints on disk"],
+        [[stage.stage, stage.windows, *(f"{number / _GB:,.2f}" for number in _numbers(stage))] for stage in stages],
     )
     holds, most = machine_memory(), max(stages, key=lambda stage: stage.total)
     if most.total > holds:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import _defaults
+from cli import _defaults, _place
 from cli._output import Output
+from cli._place import DeviceOption
 
 if TYPE_CHECKING:
     from cli.bench.checkpoint import Result
     from cli.report.demo import DemoResult
+    from idol_model.device import DeviceName
     from idol_prep.schema import Dataset
 
 _MARK = "demo.json"
@@ -34,19 +36,20 @@ def _demo(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder [default: out/demo].")] = None,
     ckpt: Annotated[str | None, typer.Option(help="Checkpoint folder or hub id [default: the shipped one].")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many of the 16 clips.")] = None,
+    device: DeviceOption = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     out = Output.of(json=as_json)
-    folder, checkpoint = _defaults.demo_folder(output), _defaults.checkpoint(ckpt)
+    folder, checkpoint, where = _defaults.demo_folder(output), _defaults.checkpoint(ckpt), _place.place(device)
     _defaults.announce(out, output=folder, checkpoint=checkpoint)
     _claim(folder.path)
     clock = _Clock(out)
     with clock("prepare: draw held-out dancers"):
         data = _prepare(out, folder.path / "data")
     with clock("train: the recipe debug, a toy of seconds"):
-        toy = _train_toy(out, folder.path)
+        toy = _train_toy(out, folder.path, device)
     with clock("generate and score"):
-        result, cost = _bench(out, checkpoint, folder.path, limit)
+        result, cost = _bench(out, checkpoint, folder.path, (limit, where.device.type))
     with clock("write the page"):
         demo = _collected(data, (result, cost), clock.seconds, (toy, ckpt is None))
         page = _write_page(demo, folder.path / "report.html")
@@ -84,7 +87,7 @@ def _prepare(out: Output, folder: Path) -> "Dataset":
         return synthetic.held_out(folder, progress=lambda at: bar.update(at.done))
 
 
-def _train_toy(out: Output, folder: Path) -> str:
+def _train_toy(out: Output, folder: Path, device: "DeviceName") -> str:
     """Train anew each time, so that the step is seen; returns what it was in words."""
     from idol_model import recipes
     from idol_model.training import TrainOptions, train
@@ -104,22 +107,25 @@ def _train_toy(out: Output, folder: Path) -> str:
                 steps += 1
                 bar.update(steps, note=f"{at.stage}  " + "  ".join(f"{k} {v:.3f}" for k, v in at.terms.items()))
 
-        train(recipe, folder / "train-data", folder / "train", TrainOptions(device="cpu", report=report))
+        train(recipe, folder / "train-data", folder / "train", TrainOptions(device=device, report=report))
     return f"{steps} steps of the recipe {recipe.name} on {_TOY_CLIPS} dancers"
 
 
-def _bench(out: Output, checkpoint: _defaults.Chosen, folder: Path, limit: int | None) -> "tuple[Result, Any]":
-    """What ``idol bench`` does, on the demo's clips."""
+def _bench(
+    out: Output, checkpoint: _defaults.Chosen, folder: Path, how: tuple[int | None, str]
+) -> "tuple[Result, Any]":
+    """What ``idol bench`` does, on so many of the demo's clips and a device."""
     from cli.bench import checkpoint as bench
     from cli.bench import costs
     from cli.bench.generation import Settings
     from idol_eval.bench import BenchConfig
 
+    limit, device = how
     settings = Settings(seed=0, steps=None, guidance=None, background="auto")
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
-    config = BenchConfig(families=_FAMILIES)
+    config = BenchConfig(families=_FAMILIES, device=device)
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
-    return result, costs.costs(out, result.pipe, result.record["generation"], "cpu")
+    return result, costs.costs(out, result.pipe, result.record["generation"], device)
 
 
 def _collected(

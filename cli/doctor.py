@@ -101,10 +101,17 @@ def look_for_package(name: str, extra: str | None) -> Check:
 def _device() -> Iterator[Check]:
     import torch
 
+    from idol_model.device import has_bf16
+
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
-        found = f"{device.name}, {device.total_memory / _GIB:.0f} GiB"
+        with torch.cuda.device(index):
+            numbers = "bf16" if has_bf16() else "no bf16, so fp32"
+        found = f"{device.name}, {device.total_memory / _GIB:.0f} GiB, {numbers}"
         yield Check(topic="device", name=f"cuda:{index}", state="ready", found=found)
+    if torch.backends.mps.is_available():
+        todo = "taken with --device mps alone; compare a result with --device cpu first"
+        yield Check(topic="device", name="mps", state="note", found="Apple GPU, never tried by this project", todo=todo)
     if not torch.cuda.is_available():
         built = "torch is built with CUDA" if torch.version.cuda else "torch is built without CUDA"
         yield Check(

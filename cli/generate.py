@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import _checkpoint, _defaults, _pictures, _poses
+from cli import _checkpoint, _defaults, _pictures, _place, _poses
 from cli._output import Output
+from cli._place import DeviceOption, DtypeOption
 
 if TYPE_CHECKING:
     from cli._pose_frames import Poses
@@ -42,7 +43,8 @@ def _generate(
     poses_are: Annotated[
         Literal["auto", "maps", "video"], typer.Option(help="Whether POSES shows drawn poses or a person.")
     ] = "auto",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a sample that is already there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
@@ -53,8 +55,8 @@ def _generate(
             raise FileNotFoundError(f"{path}: no such {what}")
     exports = _exports(export)
     target, checkpoint = _target(poses, output, overwrite), _defaults.checkpoint(ckpt)
-    where = _device(device)
-    _defaults.announce(out, checkpoint=checkpoint, output=target, **{"device    ": where})
+    where = _place.place(device, dtype)
+    _defaults.announce(out, checkpoint=checkpoint, output=target, device=str(where))
     pipe, record = _checkpoint.load(checkpoint.path, where)
     if exports and not pipe.recipe.makes_depth:
         raise ValueError(f"--export {','.join(exports)}: needs depth, and recipe {pipe.recipe.name} makes none")
@@ -102,14 +104,6 @@ def _target(poses: Path, named: Path | None, overwrite: bool) -> _defaults.Chose
             f"{target.path}: holds a sample already; choose another folder with -o, or add --overwrite"
         )
     return target
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no GPU here; run `idol doctor`, or use --device cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked
 
 
 def _tell(out: Output, path: Path, poses: "Poses") -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import _checkpoint, _defaults
+from cli import _checkpoint, _defaults, _place
 from cli._output import Output
+from cli._place import DeviceOption, DtypeOption
 
 if TYPE_CHECKING:
     from idol_prep.schema import Clip
@@ -28,6 +29,8 @@ def _inspect(
     clip: Annotated[str | None, typer.Option(help="Id of the clip; without it, the first.")] = None,
     time: Annotated[float, typer.Option(min=0, max=1, help="Noise: 0 none, 1 all.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; without it, out/inspect/RUN/CLIP.")
     ] = None,
@@ -36,18 +39,24 @@ def _inspect(
     from idol_model.inspection import inspect, write_sheet
 
     out = Output.of(json=as_json)
-    checkpoint = _defaults.checkpoint(ckpt)
+    where, checkpoint = _place.place(device, dtype), _defaults.checkpoint(ckpt)
     chosen = _clip(data, clip, _defaults.OUT if output is None else output)
     target = _defaults.inspect_folder(checkpoint.path, chosen.record.id, output)
     folder = target.path
-    _defaults.announce(out, checkpoint=checkpoint, clip=str(chosen.path), output=target)
-    pipe, _ = _checkpoint.load(checkpoint.path, "cpu")
+    _defaults.announce(out, checkpoint=checkpoint, clip=str(chosen.path), output=target, device=str(where))
+    pipe, _ = _checkpoint.load(checkpoint.path, where)
     steps = pipe.recipe.diffusion.train_steps
     found = inspect(pipe, chosen, time=round(time * (steps - 1)), seed=seed)
     blocks = [{"block": b.number, "side": b.side, "l_mo": b.l_mo, "l_xattn": b.l_xattn} for b in found.blocks]
     write_sheet(found, folder / "inspect.png")
-    answer = {"checkpoint": str(checkpoint.path), "clip": found.clip, "time": found.time, "blocks": blocks}
-    answer["depth_polarity"] = pipe.depth_polarity
+    answer = {
+        "checkpoint": str(checkpoint.path),
+        "clip": found.clip,
+        "time": found.time,
+        "dtype": where.dtype_name,
+        "depth_polarity": pipe.depth_polarity,
+        "blocks": blocks,
+    }
     (folder / "inspect.json").write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
     out.table(
         f"Consistency at t = {found.time} of {steps}",

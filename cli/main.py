@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import _errors, _output
+from cli import _errors, _output, _third_party
 
 COMMANDS = ("prep", "train", "generate", "bench", "demo", "inspect", "weights", "doctor")
 """In the order of the work, and of ``idol --help``."""
@@ -54,6 +54,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Entry point of the ``idol`` script."""
     _output.warnings_as_lines()
+    _third_party.keep_quiet()
     build_app()(prog_name="idol")
 
 

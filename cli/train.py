@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from cli import _defaults
 from cli._output import Output
+from cli._place import DeviceOption
 from cli._train_bars import StageBars
 from cli._train_cache import cache
 from cli._train_data import named_parts, say_faults
@@ -59,7 +60,10 @@ def _train(
     fork: Annotated[
         Path | None, typer.Option(help="Begin from this run's newest checkpoint, under a changed recipe.")
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    device: DeviceOption = "auto",
+    tf32: Annotated[
+        bool, typer.Option("--tf32", help="Round float32 products on the GPU to TF32: faster, less exact.")
+    ] = False,
     engine: Annotated[
         Literal["ddp", "fsdp", "deepspeed"],
         typer.Option(help="Several processes: each holds all weights; a share; all, and a share of the gradients."),
@@ -76,6 +80,9 @@ def _train(
     ] = False,
     latents: Annotated[Path | None, typer.Option("--cache", help="Folder of latent caches that runs share.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
+    loader_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read samples [default: one a core of this process].")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show recipe, parameters, steps and memory; do nothing.")
     ] = False,
@@ -96,7 +103,8 @@ def _train(
 
     chain = links(resolved, _defaults.run_folder(recipe, output).path)
     how = {"device": device, "engine": engine, "preview_every": preview, "compile": compiled}
-    more = {"channels_last": channels_last, "latents": latents, "watchers": _watchers(watch)}
+    more = {"channels_last": channels_last, "latents": latents, "watchers": _watchers(watch), "tf32": tf32}
+    more |= {"loader_threads": loader_threads}
     parts = named_parts(data)
     journey = _Journey(chain, parts, named_parts(stills) if stills else parts, stage)
     if fork is not None:

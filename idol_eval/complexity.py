@@ -105,7 +105,7 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
         raise ValueError(f"repeats: {repeats}; measure at least once")
     for _ in range(warmup):
         call()
-    watch = _CudaMemory(device) if device.startswith("cuda") else _ResidentMemory()
+    watch = _watch(device)
     seconds = []
     with watch:
         for _ in range(repeats):
@@ -119,6 +119,17 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
         peak_memory_mb=watch.peak / 2**20,
         memory_kind=watch.kind,
     )
+
+
+def _watch(device: str) -> "_CudaMemory | _ResidentMemory":
+    """What watches memory on a device, and waits for it to be done."""
+    if device.startswith("cuda"):
+        return _CudaMemory(device)
+    return _ResidentMemory(torch.mps.synchronize if device == "mps" else _no_wait)
+
+
+def _no_wait() -> None:
+    """A processor has done a call's work when the call returns."""
 
 
 class _CudaMemory:
@@ -144,8 +155,8 @@ class _ResidentMemory:
 
     kind = "process, resident"
 
-    def __init__(self) -> None:
-        self.peak = 0
+    def __init__(self, wait: Callable[[], None] = _no_wait) -> None:
+        self.peak, self._wait = 0, wait
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -155,6 +166,7 @@ class _ResidentMemory:
         return self
 
     def settle(self) -> None:
+        self._wait()
         self._sample()
 
     def __exit__(self, *_: object) -> None:

@@ -24,6 +24,8 @@ def to_dict(config: Any) -> Any:
         return {field.name: to_dict(getattr(config, field.name)) for field in dataclasses.fields(config)}
     if isinstance(config, (list, tuple)):
         return [to_dict(item) for item in config]
+    if isinstance(config, Mapping):
+        return {name: to_dict(value) for name, value in config.items()}
     return config
 
 
@@ -100,6 +102,8 @@ def _parse(hint: Any, value: Any, path: str) -> Any:
         return _parse_union(args, value, path)
     if origin is tuple:
         return _parse_tuple(args, value, path)
+    if origin is Mapping:
+        return _parse_mapping(args[1], value, path)
     if origin is Literal:
         if value in args:
             return value
@@ -111,6 +115,9 @@ def _parse_union(args: tuple[Any, ...], value: Any, path: str) -> Any:
     if value is None and type(None) in args:
         return None
     choices = [arg for arg in args if arg is not type(None)]
+    by_name = [choice for choice in choices if typing.get_origin(choice) is Mapping]
+    if by_name:
+        return _parse(by_name[0] if isinstance(value, Mapping) else choices[0], value, path)
     if isinstance(value, Mapping) and len(choices) > 1:
         kinds = {typing.get_args(typing.get_type_hints(choice)["kind"])[0]: choice for choice in choices}
         if value.get("kind") not in kinds:
@@ -127,6 +134,12 @@ def _parse_tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...
     if len(value) != len(args):
         raise ConfigError(f"{path}: expected {len(args)} values, got {len(value)}: {value!r}")
     return tuple(_parse(arg, item, f"{path}.{i}") for i, (arg, item) in enumerate(zip(args, value, strict=True)))
+
+
+def _parse_mapping(hint: Any, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path}: expected values by name, got {value!r}")
+    return {str(name): _parse(hint, item, _join(path, str(name))) for name, item in value.items()}
 
 
 def _parse_scalar(hint: Any, value: Any, path: str) -> Any:

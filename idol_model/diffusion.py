@@ -67,13 +67,15 @@ class Diffusion:
 
     def __init__(self, config: DiffusionConfig) -> None:
         self.config = config
-        self._alphas = config.scheduler().alphas_cumprod.double()
+        # Worked out in float64 once: Apple's GPUs have no float64, and steps need only rows of these.
+        alphas = config.scheduler().alphas_cumprod.double()
+        self._signal, self._noise = alphas.sqrt().float(), (1 - alphas).sqrt().float()
+        self._weight = _loss_weights(config, alphas)
 
     def signal_and_noise(self, t_B: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), each [1, B, 1, 1, 1, 1]."""
-        alpha_B = self._alphas.to(t_B.device)[t_B]
-        shape = (1, -1, 1, 1, 1, 1)
-        return alpha_B.sqrt().float().view(shape), (1 - alpha_B).sqrt().float().view(shape)
+        signal_B, noise_B = (table.to(t_B.device)[t_B] for table in (self._signal, self._noise))
+        return signal_B.view(1, -1, 1, 1, 1, 1), noise_B.view(1, -1, 1, 1, 1, 1)
 
     def noise(self, z_SBLCHW: Tensor, chance: Chance) -> Tensor:
         """Standard normal eps shaped like ``z``."""
@@ -96,10 +98,14 @@ class Diffusion:
 
     def weight(self, t_B: Tensor) -> Tensor:
         """Loss weight of each clip, [B]: 1, or min-SNR for the prediction target in use."""
-        if self.config.min_snr is None:
-            return torch.ones_like(t_B, dtype=torch.float32)
-        alpha_B = self._alphas.to(t_B.device)[t_B]
-        snr = alpha_B / (1 - alpha_B)
-        clamped = snr.clamp(max=self.config.min_snr)
-        divisor = snr if self.config.prediction == "epsilon" else snr + 1
-        return (clamped / divisor).float()
+        return self._weight.to(t_B.device)[t_B]
+
+
+def _loss_weights(config: DiffusionConfig, alphas_T: Tensor) -> Tensor:
+    """The weight of each step of the schedule, float32 [T]."""
+    if config.min_snr is None:
+        return torch.ones_like(alphas_T, dtype=torch.float32)
+    snr = alphas_T / (1 - alphas_T)
+    clamped = snr.clamp(max=config.min_snr)
+    divisor = snr if config.prediction == "epsilon" else snr + 1
+    return (clamped / divisor).float()

@@ -6,14 +6,16 @@ whole step.
 
 from dataclasses import dataclass
 
+from idol_model.recipe import MemoryConfig
+
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """Process ``rank`` of ``processes``; no piece has more than ``most`` samples, where that is given."""
+    """Process ``rank`` of ``processes``; no piece has more samples than ``memory`` allows its stage at once."""
 
     rank: int = 0
     processes: int = 1
-    most: int | None = None
+    memory: MemoryConfig = MemoryConfig()  # noqa: RUF009 - immutable
 
     def pieces(self, samples: int, stage: str) -> list[range]:
         """Positions in the step of each piece that this process makes, one after another.
@@ -27,6 +29,7 @@ class Division:
                 f"set stages.N.batch_size to a multiple of {self.processes}, or start fewer processes"
             )
         own = samples // self.processes
-        size = own if self.most is None else min(self.most, own)
+        most = self.memory.windows_at_once(stage)
+        size = own if most is None else min(most, own)
         begin, end = self.rank * own, (self.rank + 1) * own
         return [range(start, min(start + size, end)) for start in range(begin, end, size)]

@@ -17,6 +17,7 @@ from idol_model.diffusion import Diffusion
 from idol_model.model import IdolModel
 from idol_model.objective import ObjectiveConfig
 from idol_model.pipeline import IdolPipeline
+from idol_model.transfer import moved
 from idol_model.unet import Taps
 from idol_prep.schema import Clip
 
@@ -68,12 +69,13 @@ def inspect(pipe: IdolPipeline, clip: Clip, *, time: int, seed: int = 0) -> Insp
         raise data.DataShortage(f"clip {clip.record.id}: has one frame; motion needs two")
     given = data.clip_inputs(clip, recipe.data, stop=frames)
     model = IdolModel(pipe.unet, pipe.pose_control, pipe.foreground, pipe.codec)
-    batch = model.encode(data.clip_batch([given], recipe.data, model.foreground))
+    device, dtype = pipe.device, pipe.unet.dtype
+    batch = model.encode(moved(data.clip_batch([given], recipe.data, model.foreground), device, dtype))
     diffusion = Diffusion(recipe.diffusion)
-    t_B = torch.tensor([time])
+    t_B = torch.tensor([time], device=device)
     eps = diffusion.noise(batch.z_SBLCHW, Chance.of((seed,), range(batch.z_SBLCHW.shape[1])))
     taps = Taps(recipe.objective.motion_feature, "cross_maps")
-    z_t = diffusion.noised(batch.z_SBLCHW, eps, t_B)
+    z_t = diffusion.noised(batch.z_SBLCHW, eps, t_B).to(dtype)
     tokens = model.tokens(batch.foreground)
     model(z_t, t_B, tokens, batch.background_BCHW, batch.pose_BLCHW, taps)
     pairs = zip(taps.features(recipe.objective.motion_feature), taps.features("cross_maps"), strict=True)
@@ -82,8 +84,8 @@ def inspect(pipe: IdolPipeline, clip: Clip, *, time: int, seed: int = 0) -> Insp
 
 
 def _block(number: int, features_NPD: Tensor, maps_NKPT: Tensor, frames: int, objective: ObjectiveConfig) -> Block:
-    features_SLPD = features_NPD.unflatten(0, (2, frames)).float()
-    maps_SLKPT = maps_NKPT.unflatten(0, (2, frames)).float()
+    features_SLPD = features_NPD.unflatten(0, (2, frames)).float().cpu()
+    maps_SLKPT = maps_NKPT.unflatten(0, (2, frames)).float().cpu()
     side = round(features_SLPD.shape[2] ** 0.5)
     video, depth = features_SLPD.unsqueeze(1)
     return Block(

@@ -34,12 +34,14 @@ _WORD = 4
 class StageMemory:
     """Bytes that one process holds in a stage, on top of what its libraries take (about 1 GB on a GPU).
 
-    ``weights`` by part of the model; ``activations`` is the most that one piece of a step holds beside the rest.
+    ``windows`` go through the networks at once; ``weights`` by part of the model; ``activations`` is the most that such
+    a piece of a step holds beside the rest.
     ``host`` is what ``memory.offload`` keeps in the CPU's memory, which is no part of the total. ``saved`` is the
     optimiser's state in a checkpoint, wherever it is kept.
     """
 
     stage: str
+    windows: int
     weights: dict[str, int]
     gradients: int
     optimizer: int
@@ -67,6 +69,11 @@ def plan(recipe: Recipe) -> Iterator[StageMemory]:
         yield _planned(recipe, stage, _diffusion_step)
 
 
+def windows_at_once(recipe: Recipe, stage: Stage) -> int:
+    """How many windows of a step one process takes at once, alone."""
+    return min(recipe.memory.windows_at_once(stage.name) or stage.batch_size, stage.batch_size)
+
+
 def held_by(recipe: Recipe, stage: Stage) -> int:
     """Bytes of `StageMemory.activations`, counted on a step that is really made, on the CPU."""
     return _measured(recipe, stage, _diffusion_step)[1]
@@ -81,31 +88,33 @@ def _planned(recipe: Recipe, stage: Stage, make: Any) -> StageMemory:
     keeps = _offloaded if recipe.memory.offload else _on_device
     return StageMemory(
         stage=stage.name,
+        windows=windows_at_once(recipe, stage),
         weights={name: _WORD * count for name, count in selection.part_counts(model).items()},
         running_mean=_WORD * numbers if stage.ema else 0,
         activations=activations,
         saved=state,
-        **keeps(recipe, trained, state),
+        **keeps((recipe, stage), trained, state),
     )
 
 
-def _on_device(recipe: Recipe, trained: list[nn.Parameter], state: int) -> dict[str, int]:
-    del recipe
+def _on_device(what: tuple[Recipe, Stage], trained: list[nn.Parameter], state: int) -> dict[str, int]:
+    del what
     return {"gradients": _WORD * sum(parameter.numel() for parameter in trained), "optimizer": state, "host": 0}
 
 
-def _offloaded(recipe: Recipe, trained: list[nn.Parameter], state: int) -> dict[str, int]:
+def _offloaded(what: tuple[Recipe, Stage], trained: list[nn.Parameter], state: int) -> dict[str, int]:
     """One process of engine deepspeed: a copy of the weights to step, one for the way back, gradient and moments lie
     in the CPU's memory, and the sum of a step's pieces; two buckets and one gradient remain (`engines.zero`)."""
     sizes = [parameter.numel() for parameter in trained]
-    copies = 3 if recipe.memory.micro_batch is None else 4
+    recipe, stage = what
+    copies = 3 if recipe.memory.windows_at_once(stage.name) is None else 4
     left = 2 * zero.BUCKET + max(sizes)
     return {"gradients": _WORD * left, "optimizer": 0, "host": _WORD * copies * sum(sizes) + state}
 
 
 def _measured(recipe: Recipe, stage: Stage, make: Any) -> tuple[IdolModel, int]:
     model = IdolModel.from_recipe(recipe)
-    samples = min(recipe.memory.micro_batch or stage.batch_size, stage.batch_size)
+    samples = windows_at_once(recipe, stage)
     module, batch = make(model, recipe, stage, samples)
     return model, _activations(module, batch, Chance.of((0,), range(samples)), recipe)
 

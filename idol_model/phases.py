@@ -7,8 +7,7 @@ Each batch is a function of the step alone.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from idol_model import selection
 from idol_model.chance import Chance
@@ -111,11 +110,3 @@ class DiffusionStep(nn.Module):
         """The losses of one batch, encoding it first where it still is pictures."""
         latents = self.model.encode(batch) if isinstance(batch, ClipBatch) else batch.latents()
         return self._objective(self.model, latents, chance)
-
-
-def moved(batch: Any, device: torch.device) -> Any:
-    """The batch with its tensors on ``device``."""
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    fields = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
-    return type(batch)(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in fields.items()})

@@ -108,6 +108,9 @@ class IdolPipeline(DiffusionPipeline):
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any) -> Self:
         """Load a checkpoint folder or hub id; ``kwargs`` are those of `DiffusionPipeline.from_pretrained`.
 
+        ``dtype=torch.bfloat16`` (``torch_dtype`` in older code, or `to` later) halves the memory and suits NVIDIA GPUs
+        from Ampere on; latents stay float32.
+
         Raises:
             FileNotFoundError: no such folder, and no such hub id.
             idol_model.loading.CheckpointError: not an IDOL checkpoint, or weights missing, unexpected or misshapen.
@@ -249,7 +252,7 @@ class IdolPipeline(DiffusionPipeline):
     def _decoded(self, windows: Iterator[Tensor]) -> Iterator[VideoOutput]:
         try:
             for z_SBLCHW in windows:
-                yield self.as_output(self.codec.decode_clips(z_SBLCHW))
+                yield self.as_output(self.codec.decode_clips(self._sent(z_SBLCHW)))
         finally:
             self.maybe_free_model_hooks()
 

@@ -98,16 +98,36 @@ class Stage:
 class MemoryConfig:
     """What trades time for memory. Results differ by rounding alone, so it may change when a run continues."""
 
-    micro_batch: int | None = None
-    """Windows that go through the networks at once on one device; None takes a process's share of a step whole."""
+    micro_batch: int | Mapping[str, int] | None = None
+    """Windows that go through the networks at once on one device: one number for every stage, or a number by the name
+    of the stage (``{"image": 8, "video": 1}``). None, and a stage that is not named, take a process's share of a step
+    whole."""
     recompute: bool = False
     """Hold the inputs of blocks alone and compute the rest again in the backward pass (`idol_model.unet.blocks`)."""
     offload: bool = False
     """Keep the optimiser's state in the CPU's memory and step there (engine deepspeed alone)."""
 
     def __post_init__(self) -> None:
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise ValueError(f"memory.micro_batch: {self.micro_batch} is not at least 1; null takes a step whole")
+        for name, windows in self._named.items():
+            if windows < 1:
+                field = f"memory.micro_batch{name and '.'}{name}"
+                raise ValueError(f"{field}: {windows} is not at least 1; leave it out (null) to take a step whole")
+
+    def windows_at_once(self, stage: str) -> int | None:
+        """Of the stage with that name; None takes a process's share of a step whole."""
+        return self._named.get(stage, self._named.get(""))
+
+    @property
+    def _named(self) -> Mapping[str, int]:
+        """By name of the stage; under the empty name what holds for all."""
+        if isinstance(self.micro_batch, Mapping):
+            return self.micro_batch
+        return {} if self.micro_batch is None else {"": self.micro_batch}
+
+    @property
+    def named_stages(self) -> tuple[str, ...]:
+        """Stages with a number of their own."""
+        return tuple(name for name in self._named if name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +156,12 @@ class Recipe:
     """Published weights the run starts from, loaded one after another (`idol_model.weights`)."""
     init_from: str | None = None
     """Loaded over those: the folder of an earlier run, a diffusers folder of Stable Diffusion, or its single file."""
+
+    def __post_init__(self) -> None:
+        stages = ["codec"] * (self.codec_stage is not None) + [stage.name for stage in self.stages]
+        for name in self.memory.named_stages:
+            if name not in stages:
+                raise ValueError(f"memory.micro_batch.{name}: no stage of that name; choose from {', '.join(stages)}")
 
     @property
     def makes_depth(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from idol_model import provenance
+from idol_model.device import dtype_name
 from idol_model.outputs import VideoOutput
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
@@ -46,6 +47,8 @@ class SampleInfo:
     steps: int
     guidance: float
     recipe: Recipe
+    dtype: str
+    """What the networks computed in, as torch names it: ``float32``, ``bfloat16``."""
     checkpoint: dict[str, str]
     depth_polarity: Polarity
 
@@ -58,7 +61,7 @@ class SampleInfo:
         chosen = {"seed": 0, "steps": default.steps, "guidance": default.guidance}
         chosen |= {name: value for name, value in settings.items() if value is not None}
         about = {"recipe": pipe.recipe, "checkpoint": checkpoint, "depth_polarity": pipe.depth_polarity}
-        return cls(id=id, fps=fps, **about, **chosen)
+        return cls(id=id, fps=fps, dtype=dtype_name(pipe.unet.dtype), **about, **chosen)
 
 
 class SampleWriter:
@@ -145,6 +148,7 @@ def sample_record(info: SampleInfo, frames: int, size: list[int], timings: dict[
         "seed": info.seed,
         "steps": info.steps,
         "guidance": info.guidance,
+        "dtype": info.dtype,
         "recipe": info.recipe.name,
         "checkpoint": info.checkpoint,
         "colormap": data.colormap,

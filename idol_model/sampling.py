@@ -60,6 +60,7 @@ class Denoiser:
 
     The foreground alone is dropped in the second half of the batch; pose and background speak in both (as in DisCo).
     The pose pictures are read once, and each step costs one call of the pose network and one of the U-Net.
+    Networks compute in the type of the conditions; ``z`` and the prediction keep theirs.
     """
 
     def __init__(self, unet: DualModalUNet, pose_control: PoseControl, conditions: Conditions, guidance: float) -> None:
@@ -72,11 +73,11 @@ class Denoiser:
 
     def __call__(self, z_SBLCHW: Tensor, t: Tensor) -> Tensor:
         """The guided prediction u + g (c - u), shaped like ``z_SBLCHW``."""
-        clips = z_SBLCHW.shape[1]
-        z_SBLCHW = _repeated(z_SBLCHW, len(self._tokens_BTD) // clips, dim=1)
+        clips, outer = z_SBLCHW.shape[1], z_SBLCHW.dtype
+        z_SBLCHW = _repeated(z_SBLCHW.to(self._background_BCHW.dtype), len(self._tokens_BTD) // clips, dim=1)
         t_B = t.to(z_SBLCHW.device).expand(z_SBLCHW.shape[1])
         control = self._pose_control(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, self._hint)
-        prediction = self._unet(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, control)
+        prediction = self._unet(z_SBLCHW, t_B, self._tokens_BTD, self._background_BCHW, control).to(outer)
         if len(self._tokens_BTD) == clips:
             return prediction
         given, null = prediction.chunk(2, dim=1)
@@ -99,8 +100,12 @@ class Start:
     def of(
         cls, seed: int, frames: range, shape_SCHW: tuple[int, ...], *, like: Tensor, kind: FrameNoise = "independent"
     ) -> "Start":
-        """Seeded noise of the video's frames number ``frames``, on the device and in the type of ``like``."""
-        noise = frame_noise(seed, frames, shape_SCHW, kind).to(like)
+        """Seeded noise of the video's frames number ``frames``, float32 on the device of ``like``.
+
+        Latents stay float32 through all steps, whatever the networks compute in: each step adds a little to a sum, and
+        fifty roundings to bfloat16 would add up.
+        """
+        noise = frame_noise(seed, frames, shape_SCHW, kind).to(like.device)
         return cls(noise_SBLCHW=noise, generator=_generator(seed, frames.start, 1))
 
 

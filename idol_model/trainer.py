@@ -21,12 +21,13 @@ from idol_model.checkpoint import Checkpoint, Position
 from idol_model.engines import Engine
 from idol_model.engines.descent import GradientNotFinite
 from idol_model.gradient_shares import shares
-from idol_model.phases import Phase, moved
+from idol_model.phases import Phase
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import RunFolder
 from idol_model.running_mean import RunningMean
 from idol_model.telling import Sheet, Telling
+from idol_model.transfer import moved, staged
 
 
 class TrainingStopped(ValueError):
@@ -83,9 +84,10 @@ class Trainer:
         pieces = _pieces(range(loop.begin, stage.steps), self.engine.division.pieces(stage.batch_size, stage.name))
         self._telling.begin(stage.name, loop.begin)
         started = time.perf_counter()
-        for piece, batch in ahead(lambda piece: phase.batch(piece.step, piece.places), pieces):
+        device = self.engine.device
+        for piece, batch in ahead(lambda piece: staged(phase.batch(piece.step, piece.places), device), pieces):
             phase.shares.watching = self._telling.logged(piece.step + 1, stage)
-            loop.add(piece, moved(batch, self.engine.device))
+            loop.add(piece, moved(batch, device))
             if not piece.last:
                 continue
             loop.move(piece.step)

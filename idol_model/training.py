@@ -13,7 +13,8 @@ import torch
 
 from idol_model import checkpoint, engines, optimizers, watching, weights
 from idol_model.codec_trainer import CodecPhase
-from idol_model.engines import Device, EngineKind
+from idol_model.device import DeviceName
+from idol_model.engines import EngineKind
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
 from idol_model.model import IdolModel
@@ -35,7 +36,9 @@ def _silent(progress: Progress) -> None:
 class TrainOptions:
     """How a run is carried out; nothing here changes its result, but for rounding where it says so."""
 
-    device: Device = "auto"
+    device: DeviceName = "auto"
+    tf32: bool = False
+    """Let an NVIDIA GPU round float32 products to TF32 (``docs/scaling.md``); those of bf16 and fp16 stay."""
     engine: EngineKind = "ddp"
     """How several processes work together (`idol_model.engines`); one process needs none of them."""
     report: Report = _silent
@@ -51,6 +54,8 @@ class TrainOptions:
     """Who else is told of losses and previews (`idol_model.watching`)."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
+    loader_threads: int | None = None
+    """Threads that read and decode samples; None is one a core (`idol_model.feed.feed.default_readers`)."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
 
 
@@ -72,7 +77,7 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     _warn_of_other_depth(recipe, opened)
     optimizers.check_present(recipe.optimizer)
     watching.check_present(options.watchers)
-    engine = engines.start(options.engine, recipe, options.device)
+    engine = engines.start(options.engine, recipe, options.device, tf32=options.tf32)
     with engine.main_first():
         folder = RunFolder.open(run, recipe, opened.record(), options.command, writes=engine.main)
     with folder.claimed():
@@ -121,7 +126,7 @@ class _Run:
         self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
         cached = options.latents or trainer.run.latents
-        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached))
+        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached), options.loader_threads)
         self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:

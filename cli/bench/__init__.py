@@ -7,6 +7,7 @@ import typer
 
 from cli import _defaults
 from cli._output import Output
+from cli._place import DeviceOption, DtypeOption
 from cli.bench import commands
 
 _HELP = """Generate on held-out clips and score, or score any two folders: [bold]--samples A --reference B[/bold]."""
@@ -94,7 +95,8 @@ def _bench(
     precision: Annotated[
         Literal["float32", "bfloat16"], typer.Option(help="Of extractors; bfloat16 states its error.")
     ] = "float32",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
@@ -145,6 +147,7 @@ def _bench(
         run.refuse_with_samples(
             given
             | {"--background": kind, "--complexity": complexity or None, "--repeat": repeat if repeat > 1 else None}
+            | {"--dtype": None if dtype == "auto" else dtype}
         )
         run.score_folders(
             out, task, run.Folders(samples=samples or [], names=row or [], reference=reference, lossless=lossless)
@@ -155,7 +158,7 @@ def _bench(
     generation = run.Generation(
         checkpoint=_defaults.checkpoint(ckpt),
         data=data,
-        settings={"steps": steps, "guidance": guidance, "background": background},
+        settings={"steps": steps, "guidance": guidance, "background": background, "dtype": dtype},
         seeds=[(seed or 0) + number for number in range(repeat)],
         complexity=complexity is not False,
     )

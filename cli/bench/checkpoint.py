@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from cli import _checkpoint, _defaults
+from cli import _checkpoint, _defaults, _place
 from cli._output import Output
 from cli.bench import baselines, scoring
 from cli.bench.annotators import DepthInference, with_inferred_depth, with_poses
@@ -18,6 +18,7 @@ from idol_eval.samples import DepthRule
 from idol_prep.schema import Dataset, Split
 
 if TYPE_CHECKING:
+    from idol_model.device import DeviceName
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
@@ -62,8 +63,9 @@ def run(
     """Generate what is not there yet, and score. Without rows where this was a shard."""
     settings, choice = how
     dataset = _data(out, choice.data)
-    _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder)
-    pipe, identity = _checkpoint.load(checkpoint.path, config.device)
+    where = _place.place(cast("DeviceName", config.device), settings.dtype)
+    _defaults.announce(out, checkpoint=checkpoint, data=dataset, output=folder, device=str(where))
+    pipe, identity = _checkpoint.load(checkpoint.path, where)
     config = replace(config, protocol=config.protocol.custom(size=_size(pipe.size, config.protocol.size)))
     reference = _reference(out, dataset.path, choice.split, pipe.recipe)
     ids = reference.ids[: choice.limit]

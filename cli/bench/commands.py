@@ -1,11 +1,12 @@
 """Below ``idol bench``: table, merge, cost, protocols, metrics, convert-i3d."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cli._output import Output
+from cli._place import DeviceOption, place
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")]
 ToOption = Annotated[list[Path] | None, typer.Option(help="Also write FILE.md, .tex, .html or .json; repeat it.")]
@@ -76,13 +77,14 @@ def _cost(
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: each recipe's].")] = None,
     timed: Annotated[bool, typer.Option("--time", help="Also run one denoising step: seconds and memory.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Timed steps after two that warm up.")] = 5,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where --time runs.")] = "cpu",
+    device: DeviceOption = "cpu",
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    from cli.bench import config, costs
+    from cli.bench import costs
 
-    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=config.device(device))
+    where = place(device, "fp32").device.type
+    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=where)
     costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how, to or [])
 
 

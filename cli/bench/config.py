@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli._place import place
+
 if TYPE_CHECKING:
     from idol_eval.bench import BenchConfig
     from idol_eval.features import Precision
     from idol_eval.protocol import Protocol
+    from idol_model.device import DeviceName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +23,7 @@ class Asked:
     metrics: str
     weights: Sequence[str]
     weights_seed: int
-    device: str
+    device: "DeviceName"
     precision: "Precision"
     bootstrap: int
     extrapolate: bool
@@ -36,7 +39,7 @@ class Asked:
             families=choose(self.metrics),
             weights=weight_files(self.weights),
             weights_seed=self.weights_seed,
-            device=device(self.device),
+            device=place(self.device, "fp32").device.type,
             precision=self.precision,
             bootstrap=self.bootstrap,
             extrapolate=self.extrapolate,
@@ -84,12 +87,3 @@ def weight_files(texts: Sequence[str]) -> dict[str, Path]:
             raise ValueError(f"--weights {text}: {family} has {files[family]} already; give one file of each")
         files[family] = Path(file)
     return files
-
-
-def device(asked: str) -> str:
-    """``cpu`` or ``cuda``; nothing falls back."""
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no GPU here; run `idol doctor`, or use --device cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if asked == "auto" else asked

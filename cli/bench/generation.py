@@ -14,6 +14,7 @@ from idol_eval.samples import Pairing, SampleError
 
 if TYPE_CHECKING:
     from idol_model.data import BackgroundKind
+    from idol_model.device import DtypeName
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
@@ -29,6 +30,8 @@ class Settings:
     steps: int | None
     guidance: float | None
     background: Literal["auto", "reference", "plate"]
+    dtype: "DtypeName" = "auto"
+    """What the model computes in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +59,19 @@ class Job:
             "guidance": default.guidance if own.guidance is None else own.guidance,
             "background": self.background,
             "frames": self.frames,
+            "dtype": self.dtype,
         }
+
+    @property
+    def dtype(self) -> str:
+        """What the networks compute in, as torch names it."""
+        return str(self.pipe.unet.dtype).removeprefix("torch.")
 
     @property
     def name(self) -> str:
         """What its row is called."""
-        return f"{self.pipe.recipe.name}, {BACKGROUNDS[self.background]}"
+        dtype = "" if self.dtype == "float32" else f", {self.dtype}"
+        return f"{self.pipe.recipe.name}{dtype}, {BACKGROUNDS[self.background]}"
 
     def generate(self, out: Output, folder: Path, here: Sequence[str]) -> SampleSet:
         """Samples of the clips ``here`` under ``folder``; what the same settings made before is kept."""

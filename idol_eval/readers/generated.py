@@ -76,7 +76,7 @@ class SampleSet:
 
     def describe(self) -> dict[str, Any]:
         first = self.record(self.ids[0])
-        kept = ("recipe", "checkpoint", "steps", "guidance", "seed", "colormap")
+        kept = ("recipe", "checkpoint", "steps", "guidance", "seed", "dtype", "colormap")
         return {
             "kind": "samples",
             "path": str(self.path),

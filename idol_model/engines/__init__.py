@@ -6,7 +6,8 @@ started from outside, by torchrun or accelerate, on one machine or many.
 
 from typing import Literal
 
-from idol_model.engines.machine import Device, check_cpu_precision, start_accelerator
+from idol_model.device import DeviceName
+from idol_model.engines.machine import start_accelerator
 from idol_model.engines.partitioned import Partitioned
 from idol_model.engines.replicated import Replicated
 from idol_model.engines.sharded import Sharded
@@ -18,14 +19,16 @@ Engine = Replicated
 _ENGINES: dict[EngineKind, type[Replicated]] = {"ddp": Replicated, "fsdp": Sharded, "deepspeed": Partitioned}
 
 
-def start(kind: EngineKind, recipe: Recipe, device: Device) -> Engine:
+def start(kind: EngineKind, recipe: Recipe, device: DeviceName, *, tf32: bool = False) -> Engine:
     """The engine on the device asked for, joined with the other processes where there are some.
+
+    With ``tf32`` an NVIDIA GPU may round float32 products (`idol_model.device.allow_tf32`).
 
     Raises:
         ValueError: the device is not there, or cannot do the recipe's precision; the engine cannot do the recipe, or
             its package is not installed.
     """
-    return _ENGINES[kind](start_accelerator(recipe, device), recipe)
+    return _ENGINES[kind](start_accelerator(recipe, device, tf32), recipe)
 
 
-__all__ = ["Device", "Engine", "EngineKind", "check_cpu_precision", "start"]
+__all__ = ["Engine", "EngineKind", "start"]

@@ -2,8 +2,6 @@
 
 import resource
 import sys
-import warnings
-from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -11,22 +9,21 @@ from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
 from torch import nn
 
 from idol_model.allocator import keep_freed_memory
+from idol_model.device import DeviceName, allow_tf32, check_dtype, find_device
 from idol_model.recipe import Recipe
 
-Device = Literal["auto", "cpu", "cuda"]
 
-
-def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
+def start_accelerator(recipe: Recipe, device: DeviceName, tf32: bool = False) -> Accelerator:
     """Accelerate on the device asked for; it joins the other processes of a run that was started with several.
 
     Raises:
         ValueError: the device is not there or cannot do the precision.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: no GPU is visible; use --device cpu")
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    found = find_device(device)
+    check_dtype(recipe.precision, found)
+    allow_tf32(found, tf32)
+    on_cpu = found.type == "cpu"
     if on_cpu:
-        check_cpu_precision(recipe.precision)
         # Networks that start at zero make gradients below the normal range of float32, where processors are slow: a
         # quarter of an image step of the demo recipe. Set before any parallel work, threads inherit it.
         torch.set_flush_denormal(True)
@@ -37,18 +34,6 @@ def start_accelerator(recipe: Recipe, device: Device) -> Accelerator:
     casts = AutocastKwargs(cache_enabled=not recipe.memory.recompute)
     mixed = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts])
-
-
-def check_cpu_precision(precision: str) -> None:
-    """Refuse what a processor cannot do, and say what it does slowly.
-
-    Raises:
-        ValueError: fp16.
-    """
-    if precision == "fp16":
-        raise ValueError("precision=fp16 needs a GPU; set precision=bf16 or fp32")
-    if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        warnings.warn("precision=bf16: this processor has no instructions for it and is faster with precision=fp32")
 
 
 class Autocast(nn.Module):

@@ -36,7 +36,7 @@ class Replicated:
         self.accelerator = accelerator
         self.optimizer: OptimizerKind = recipe.optimizer
         self.device = accelerator.device
-        self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory.micro_batch)
+        self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory)
 
     @property
     def main(self) -> bool:

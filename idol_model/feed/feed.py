@@ -1,5 +1,6 @@
 """Batches of a stage: which samples a step has, read from their sources, with others in place of what is damaged."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from idol_prep.schema import DataError
 
 _MOST_ATTEMPTS = 100
 """Replacements of one sample before its source counts as unreadable altogether."""
+_MOST_READERS = 16
 
 Collate = Callable[[Sequence[Any], Sequence[bool]], Any]
 """Samples, and which of their foregrounds are left out, to a batch on the CPU."""
@@ -50,12 +52,18 @@ class Origin:
 
 
 class Feed:
-    """A stage's batches. A sample is a function of the recipe, the data and its number, damaged items included."""
+    """A stage's batches. A sample is a function of the recipe, the data and its number, damaged items included.
 
-    def __init__(self, origin: Origin, recipe: Recipe, stage: Stage, collate: Collate, readers: int = 2) -> None:
+    ``readers`` threads read the samples of a batch, `default_readers` where None; batches do not depend on it.
+    """
+
+    def __init__(
+        self, origin: Origin, recipe: Recipe, stage: Stage, collate: Collate, readers: int | None = None
+    ) -> None:
         self._origin, self._collate = origin, collate
         orders = [s.order(stage.frames, Key(recipe.seed, number)) for number, s in enumerate(origin.sources)]
         drawing = Drawing(orders, Mixture(origin.weights, recipe.seed))
+        readers = default_readers() if readers is None else readers
         self._pool = ThreadPoolExecutor(readers, "samples", initializer=partial(torch.set_num_threads, 1))
         self.plan = WindowPlan(drawing, stage.frames, stage.batch_size, recipe.data, recipe.seed)
 
@@ -78,6 +86,16 @@ class Feed:
                 instead = self.plan.instead(window, attempt)
                 self._origin.faults.add(_fault(source, window, instead, error))
                 window, attempt = instead, attempt + 1
+
+
+def default_readers() -> int:
+    """Threads that read samples: one for each core of this process's share of the machine, 16 at most.
+
+    Processes of one machine share its cores; torchrun and accelerate say how many there are (``LOCAL_WORLD_SIZE``).
+    """
+    own = getattr(os, "sched_getaffinity", None)
+    cores = len(own(0)) if own else os.cpu_count() or 1
+    return max(1, min(_MOST_READERS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _fault(source: Source, window: Window, instead: Window, error: Exception) -> Fault:

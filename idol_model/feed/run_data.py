@@ -30,10 +30,12 @@ class Places:
 
 
 class RunData:
-    """Feeds of a run's stages. Damaged items count over all of them."""
+    """Feeds of a run's stages, each with so many ``readers`` (`Feed`). Damaged items count over all of them."""
 
-    def __init__(self, data: TrainingData, recipe: Recipe, model: IdolModel, places: Places) -> None:
-        self._data, self._recipe, self._model, self._places = data, recipe, model, places
+    def __init__(
+        self, data: TrainingData, recipe: Recipe, model: IdolModel, places: Places, readers: int | None = None
+    ) -> None:
+        self._data, self._recipe, self._model, self._places, self._readers = data, recipe, model, places, readers
         self._reading = Reading.of(recipe)
         self.faults = FaultLog(places.run / FILE, most_of(recipe.data.most_faults, data.items))
 
@@ -48,7 +50,7 @@ class RunData:
             return self._cached(stage, told)
         sources = [content.source(self._reading) for content in self._data.contents]
         collate = PictureCollate(self._recipe.data, self._model.foreground)
-        return Feed(Origin(sources, self._data.weights, self.faults), self._recipe, stage, collate)
+        return Feed(Origin(sources, self._data.weights, self.faults), self._recipe, stage, collate, self._readers)
 
     def caches(self, told: Told | None = None) -> list[latents.LatentCache]:
         """One cache a source, made where it is not there.
@@ -76,7 +78,7 @@ class RunData:
         named = zip(self._data.clips, self.caches(told), strict=True)
         sources = [CacheSource(str(clips.root), cache) for clips, cache in named]
         origin = Origin(sources, self._data.weights, self.faults)
-        return Feed(origin, self._recipe, stage, LatentCollate(self._model.foreground))
+        return Feed(origin, self._recipe, stage, LatentCollate(self._model.foreground), self._readers)
 
     def _made_from(self) -> list[LatentSource]:
         """What the cache of each source is made from."""

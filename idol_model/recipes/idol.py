@@ -54,8 +54,8 @@ def haop() -> Recipe:
 
 
 def idol_24gb() -> Recipe:
-    """`idol` in 24 GB: the same steps, weights and losses, in pieces of one window."""
-    recipe = _in_little_memory(idol())
+    """`idol` in 24 GB: the same steps, weights and losses, in pieces that fit (``docs/scaling.md``)."""
+    recipe = _in_little_memory(idol(), {"image": 8, "video": 1})
     return replace(
         recipe,
         init_from=f"{PRETRAINED}-24gb",
@@ -65,10 +65,10 @@ def idol_24gb() -> Recipe:
 
 def haop_24gb() -> Recipe:
     """`haop` in 24 GB."""
-    return _in_little_memory(haop(), micro_batch=16)
+    return _in_little_memory(haop(), {"attributes": 64})
 
 
-def _in_little_memory(recipe: Recipe, micro_batch: int = 1) -> Recipe:
+def _in_little_memory(recipe: Recipe, micro_batch: dict[str, int]) -> Recipe:
     return replace(
         recipe,
         name=f"{recipe.name}-24gb",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from idol_prep.schema import DataError
@@ -17,9 +18,10 @@ _MOST = 64
 
 
 class Device:
-    """A device by name: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: a GPU where torch sees one.
+    """A device by name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: an NVIDIA GPU where torch sees one.
 
-    Raises `DataError` when it is used, where a GPU was named and none is there: nothing falls back to the CPU.
+    Raises `DataError` when it is used, where a GPU was named and none is there: nothing falls back to the CPU. Apple's
+    ``mps`` is taken by its name only, with a warning: nothing of this project was ever run there.
     """
 
     def __init__(self, name: str = "auto") -> None:
@@ -35,8 +37,8 @@ class Device:
 
     @property
     def frames_at_once(self) -> int:
-        """How many frames a batch has: as many as the GPU's free memory holds; 8 where nothing uses a GPU."""
-        if self._torch is None or self._torch.type == "cpu":
+        """How many frames a batch has: as many as the NVIDIA GPU's free memory holds; 8 elsewhere."""
+        if self._torch is None or self._torch.type != "cuda":
             return ON_CPU
         import torch
 
@@ -52,7 +54,11 @@ def _resolved(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DataError(f"unknown device {name!r}; choose auto, cpu, cuda or cuda:1") from error
+        raise DataError(f"unknown device {name!r}; choose auto, cpu, cuda, cuda:1 or mps") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DataError(f"device {name}: torch sees {torch.cuda.device_count()} GPUs; install its driver, or use cpu")
+    if device.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise DataError("device mps: torch sees no Apple GPU here; use cpu")
+        warnings.warn("device mps: never tried by this project; compare a result with --device cpu first")
     return device

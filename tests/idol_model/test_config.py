@@ -1,6 +1,7 @@
 """Recipes survive JSON, overrides are typed, and every mistake is named."""
 
 import json
+import re
 
 import pytest
 
@@ -48,3 +49,28 @@ def test_a_wrong_override_names_field_value_and_fix(assignment: str, message: st
 def test_an_unknown_recipe_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match="choose from idol, demo, debug"):
         recipes.get("idle")
+
+
+def test_windows_at_once_are_one_number_or_one_a_stage():
+    one = recipes.get("idol").override(["memory.micro_batch=2"])
+    assert [one.memory.windows_at_once(name) for name in ("image", "video")] == [2, 2]
+    named = recipes.get("idol").override(['memory.micro_batch={"video": 1}'])
+    assert [named.memory.windows_at_once(name) for name in ("image", "video")] == [None, 1]
+    assert Recipe.from_dict(json.loads(json.dumps(named.to_dict()))) == named
+    assert recipes.get("idol-24gb").override(["memory.micro_batch.video=2"]).memory.windows_at_once("video") == 2
+    assert recipes.get("idol").memory.windows_at_once("image") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("0", "memory.micro_batch: 0 is not at least 1"),
+        ('{"video": 0}', "memory.micro_batch.video: 0 is not at least 1"),
+        ('{"vidoe": 1}', "memory.micro_batch.vidoe: no stage of that name; choose from image, video"),
+        ('{"video": "one"}', "memory.micro_batch.video: expected int, got 'one'"),
+        ("[1]", "memory.micro_batch: expected int, got [1]"),
+    ],
+)
+def test_windows_at_once_that_make_no_sense_are_named(value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        recipes.get("idol").override([f"memory.micro_batch={value}"])

@@ -119,9 +119,13 @@ def test_two_processes_in_pieces_equal_one(engine: str, memory: dict, whole: Pat
 
 
 def test_a_step_is_divided_without_rest() -> None:
-    shares = [Division(rank, 3, 2).pieces(12, "video") for rank in range(3)]
+    shares = [Division(rank, 3, MemoryConfig(micro_batch=2)).pieces(12, "video") for rank in range(3)]
     assert shares[1] == [range(4, 6), range(6, 8)]
     assert sorted(place for share in shares for piece in share for place in piece) == list(range(12))
+    by_stage = Division(0, 2, MemoryConfig(micro_batch={"image": 3, "video": 1}))
+    assert [len(piece) for piece in by_stage.pieces(8, "image")] == [3, 1]
+    assert [len(piece) for piece in by_stage.pieces(8, "video")] == [1, 1, 1, 1]
+    assert [len(piece) for piece in by_stage.pieces(8, "codec")] == [4]
     with pytest.raises(ValueError, match="stage video: batch_size=8 cannot be shared out evenly over 3 processes"):
         Division(0, 3).pieces(8, "video")
 

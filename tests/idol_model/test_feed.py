@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from idol_model.data import DataShortage
 from idol_model.feed.faults import FILE, Fault, FaultLog, TooManyFaults, most_of, read_faults
+from idol_model.feed.feed import default_readers
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.sources import Reading
 from idol_model.feed.training_data import DataPart, TrainingData
@@ -91,6 +92,32 @@ def test_one_square_holds_for_all_tracks_and_moves_along_a_tall_picture(pictures
         heads, feet = heads + int((~rows[:, 0]).sum()), feet + int((~rows[:, -1]).sum())
     assert heads > 0
     assert feet > 0
+
+
+def test_batches_do_not_depend_on_how_many_threads_read_them(pictures, tmp_path):
+    root = tmp_path / "set"
+    shutil.copytree(pictures, root)
+    (root / "shards" / "000001.tar").write_bytes(b"")  # replaced items too
+    recipe, opened = pretraining().override(["data.most_faults=0.5"]), TrainingData.open(root)
+    model, found = IdolModel.from_recipe(recipe), []
+    for readers in (1, 5):
+        data = RunData(opened, recipe, model, Places(tmp_path / str(readers), tmp_path), readers)
+        (tmp_path / str(readers)).mkdir()
+        feed = data.feed(recipe.stages[0])
+        found.append([feed.batch(feed.plan.step(step)) for step in range(4)])
+    for one, many in zip(*found, strict=True):
+        assert one.ids == many.ids
+        for field in ("video_BLCHW", "foreground_BCHW", "background_BCHW"):
+            assert torch.equal(getattr(one, field), getattr(many, field))
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(24)), raising=False)
+    found = []
+    for processes in ("1", "4", "99"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        found.append(default_readers())
+    assert found == [16, 6, 1]
 
 
 def test_training_on_pictures_continues_exactly(pictures, tmp_path):

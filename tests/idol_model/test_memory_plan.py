@@ -53,6 +53,17 @@ def test_activations_shrink_as_they_should() -> None:
     assert 0.4 * plain < single < 0.6 * plain  # two windows a step
 
 
+def test_every_stage_is_counted_with_its_own_windows_at_once() -> None:
+    recipe = tiny(codec_stage=None, cached=False)
+    plans = [
+        {found.stage: found for found in memory_plan.plan(dataclasses.replace(recipe, memory=memory))}
+        for memory in (MemoryConfig(micro_batch=1), MemoryConfig(micro_batch={"image": 2, "video": 1}))
+    ]
+    assert [(plan["image"].windows, plan["video"].windows) for plan in plans] == [(1, 1), (2, 1)]
+    assert plans[0]["video"] == plans[1]["video"]
+    assert plans[1]["image"].activations > 1.6 * plans[0]["image"].activations
+
+
 def test_activations_are_what_a_real_step_holds() -> None:
     recipe = one_stage()
     expected = planned(recipe, "video").activations

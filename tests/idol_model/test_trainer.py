@@ -11,7 +11,7 @@ from tiny_training import Stop, dancers, run, tiny
 from torch import nn
 
 from idol_model import checkpoint, engines
-from idol_model.engines import check_cpu_precision
+from idol_model.device import check_dtype
 from idol_model.engines.descent import GradientNotFinite
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
@@ -130,7 +130,7 @@ def test_another_recipe_or_other_data_is_refused_by_name(tmp_path):
 
 
 def test_impossible_machines_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="no GPU is visible"):
+    with pytest.raises(ValueError, match="torch sees no GPU here"):
         train(tiny(), dancers(), tmp_path, TrainOptions(device="cuda"))
     with pytest.raises(ValueError, match="precision=fp16 needs a GPU"):
         train(tiny(precision="fp16"), dancers(), tmp_path, TrainOptions(device="cpu"))
@@ -175,5 +175,5 @@ def test_a_run_from_before_a_field_existed_continues(tmp_path):
 
 @pytest.mark.skipif(torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has bf16 instructions")
 def test_bf16_without_instructions_for_it_is_said():
-    with pytest.warns(UserWarning, match="faster with precision=fp32"):
-        check_cpu_precision("bf16")
+    with pytest.warns(UserWarning, match="faster with fp32"):
+        check_dtype("bf16", torch.device("cpu"))
