@@ -7,12 +7,16 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p && 
 WORKERS ?= 2
 OUT     ?= out/demo
 
+PYTHON12 ?= $(shell for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do command -v $$p && break; done)
+GPU     := .venv-gpu/bin/python
+GPU_OUT ?= out/gpu-rehearsal
+
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SPEC    := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format constraints wheel clean
+.PHONY: help demo test lint format constraints wheel rehearse-gpu clean
 
 help:
 	@echo "make demo         install, then prepare, train a little, generate and score; ends with a report to open"
@@ -20,6 +24,7 @@ help:
 	@echo "make lint         the checks of 'make test' without the tests"
 	@echo "make format       let ruff rewrite what it can"
 	@echo "make wheel        build the wheel into dist/"
+	@echo "make rehearse-gpu what a GPU would be asked, at toy size on the CPU, with what a bare CUDA machine has"
 	@echo "make clean        remove the environment, caches and builds; data, runs and results stay"
 
 demo: $(VENV)/.installed
@@ -47,8 +52,23 @@ constraints: $(VENV)/.installed-dev
 	@echo '# The exact set this version was tested with (Python 3.11, Linux x86-64). Written by `make constraints`.' > constraints.txt
 	@$(BIN)/python -m pip freeze --exclude idol-video-depth | grep -E '^[A-Za-z0-9_.-]+==[^ ]+$$' >> constraints.txt
 
+# Python 3.12 and no more than a bare CUDA machine has; what is missing comes as wheels, as it would there.
+rehearse-gpu: .venv-gpu/.installed wheels/.fetched
+	$(GPU) -m benchmarks.gpu --rehearse --minutes 9 --out $(GPU_OUT)
+
+.venv-gpu/.installed: Makefile
+	@test -n "$(PYTHON12)" || { echo "no Python 3.12 found: make rehearse-gpu PYTHON12=/path/to/python3.12"; exit 1; }
+	$(PYTHON12) -m venv .venv-gpu
+	$(GPU) -m pip install --quiet --disable-pip-version-check 'torch==2.11.*' 'numpy==2.*' 'transformers==5.17.*' \
+	  accelerate safetensors scipy typer
+	@touch $@
+
+wheels/.fetched: benchmarks/gpu/wheels.py .venv-gpu/.installed
+	$(GPU) -m benchmarks.gpu --wheels wheels
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-gpu wheels build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

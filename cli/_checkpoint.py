@@ -23,7 +23,7 @@ def load(path: Path, where: "Placement") -> "tuple[IdolPipeline, dict[str, str]]
     if where.device.type == "cpu":
         keep_freed_memory()
     folder = loading.resolve(path)
-    pipe = IdolPipeline.from_pretrained(folder).to(where.device, where.dtype)
+    pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype).to(where.device)
     if pipe.recipe.makes_depth and not pipe.knows_polarity:
         Output(mode_in_force()).warn(
             f"{path}: does not say which end of its training data's depth is near; by its colormap "

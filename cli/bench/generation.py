@@ -71,7 +71,7 @@ class Job:
     def name(self) -> str:
         """What its row is called."""
         dtype = "" if self.dtype == "float32" else f", {self.dtype}"
-        return f"{self.pipe.recipe.name}{dtype}, {BACKGROUNDS[self.background]}"
+        return f"{self.pipe.recipe.name}, {BACKGROUNDS[self.background]}{dtype}"
 
     def generate(self, out: Output, folder: Path, here: Sequence[str]) -> SampleSet:
         """Samples of the clips ``here`` under ``folder``; what the same settings made before is kept."""

@@ -9,12 +9,15 @@ from typing import Any
 
 from idol_prep.schema import DataError
 
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is fetched, and no code that lies in the folder is run; nor does transformers ask in the middle of a run."""
+
 
 def load_model(model_class: Any, folder: Path) -> Any:
     """A transformers model in evaluation mode. Raises `DataError` for weights that do not fit or are not there."""
     with quiet():
         try:
-            model, info = model_class.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+            model, info = model_class.from_pretrained(folder, **_LOCAL, output_loading_info=True)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise DataError(f"{folder}: cannot be loaded ({str(error).splitlines()[0]})") from error
     wrong = sorted(str(key) for kind in ("missing_keys", "mismatched_keys") for key in info.get(kind, ()))
@@ -27,7 +30,7 @@ def load_processor(processor_class: Any, folder: Path) -> Any:
     """What prepares the model's inputs. Raises `DataError` where its files are missing."""
     with quiet():
         try:
-            return processor_class.from_pretrained(folder, local_files_only=True)
+            return processor_class.from_pretrained(folder, **_LOCAL)
         except (OSError, ValueError) as error:
             raise DataError(f"{folder}: has no preprocessor files ({str(error).splitlines()[0]})") from error
 

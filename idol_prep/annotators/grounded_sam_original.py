@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from idol_prep.annotators._stored import stored_tensors
 from idol_prep.annotators.grounded_sam import BOX_SCORE, PROMPT, GroundedSam
 from idol_prep.annotators.protocol import AnnotatorInfo
 from idol_prep.schema import DataError
@@ -91,10 +92,9 @@ def network_input(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def load_sam(checkpoint: Path) -> Any:
     """SAM of whichever size the checkpoint has. Raises `DataError` for a file of another network."""
-    import torch
     from segment_anything import sam_model_registry
 
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    stored = stored_tensors(checkpoint)
     embedding = stored.get("image_encoder.pos_embed")
     kind = None if embedding is None else _SAM_KINDS.get(embedding.shape[-1])
     if kind is None:
@@ -146,9 +146,8 @@ def make(setting: Setting) -> GroundedSam:
 
 def _load(model: Any, checkpoint: Path) -> None:
     """The published weights. What the file has beyond the model is BERT's position ids, which are no weights."""
-    import torch
 
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    stored = stored_tensors(checkpoint)
     state = {name.removeprefix("module."): value for name, value in stored.get("model", stored).items()}
     missing_keys, unexpected = model.load_state_dict(state, strict=False)
     wrong = [name for name in (*missing_keys, *unexpected) if not name.endswith("position_ids")]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from idol_prep.annotators._stored import stored_tensors
 from idol_prep.annotators.frame_depth import enlarged
 from idol_prep.annotators.openpose import missing
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch
@@ -65,10 +66,9 @@ def network_input(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def load(weights: Path) -> Any:
     """The network with these weights. Raises `DataError` for a file of another network."""
-    import torch
 
     network = build()
-    stored = torch.load(weights, map_location="cpu", weights_only=True)
+    stored = stored_tensors(weights)
     try:
         network.load_state_dict(stored)
     except RuntimeError as error:

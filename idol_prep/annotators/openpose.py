@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from idol_prep.annotators._openpose_maps import STRIDE, enlargement, find_peaks
 from idol_prep.annotators._openpose_people import JOINTS, assemble
+from idol_prep.annotators._stored import stored_tensors
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch, PoseTrack
 from idol_prep.pose import Keypoints
 from idol_prep.schema import DataError
@@ -100,10 +101,9 @@ def keypoints_of(frames: list[list[Person]]) -> Keypoints:
 
 def load_network(weights: Path) -> Any:
     """controlnet-aux's body network with these weights. Raises `DataError` for a file of another network."""
-    import torch
 
     network = _model_class()()
-    stored = torch.load(weights, map_location="cpu", weights_only=True)
+    stored = stored_tensors(weights)
     try:
         # the published file names its layers without the block they stand in
         network.load_state_dict({name: stored[name.partition(".")[2]] for name in network.state_dict()})

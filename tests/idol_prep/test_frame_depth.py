@@ -1,5 +1,8 @@
 """DPT, Depth Anything and MiDaS's own code: real classes, tiny or random weights."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from idol_prep import annotators
 from idol_prep.annotators import midas_original
+from idol_prep.annotators._hub_model import load_model, load_processor
+from idol_prep.annotators._stored import stored_tensors
 from idol_prep.annotators.device import Device
 from idol_prep.annotators.frame_depth import enlarged
 from idol_prep.annotators.protocol import Batch, DepthAnnotator
@@ -94,6 +99,61 @@ def test_missing_weights_are_not_made_up(tmp_path):
 def test_a_folder_that_is_no_model(tmp_path):
     with pytest.raises(DataError, match="has no preprocessor files"):
         annotators.create_depth("midas", annotators.Setting(weights=Weights({"dpt": tmp_path}), device=Device("cpu")))
+
+
+def test_code_in_a_model_folder_is_not_run(tmp_path, monkeypatch):
+    """Nor is anybody asked whether it may be: an answer would be read from the terminal in the middle of a run."""
+    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+    folder = write_dpt(tmp_path / "dpt")
+    marker = tmp_path / "it-ran"
+    code = f"open({str(marker)!r}, 'w')\nfrom transformers import DPTConfig as C, DPTImageProcessor as P\n"
+    (folder / "own.py").write_text(code)
+    for name, auto in (("config.json", "AutoConfig"), ("preprocessor_config.json", "AutoImageProcessor")):
+        told = json.loads((folder / name).read_text())
+        told |= {"auto_map": {auto: "own.C" if auto == "AutoConfig" else "own.P"}, "model_type": "own"}
+        (folder / name).write_text(json.dumps(told | {"image_processor_type": "Own"}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for load, kind in ((load_processor, AutoImageProcessor), (load_model, AutoModelForDepthEstimation)):
+        with pytest.raises(DataError, match=str(folder)):
+            load(kind, folder)
+    assert not marker.exists()
+
+
+class _Code:
+    """A pickle that runs a command as it is read."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+@pytest.mark.parametrize("kind", ["code", "program", "junk", "list"])
+def test_weight_files_are_read_as_tensors_alone(tmp_path, kind):
+    """In one line, whatever else the file is: of every annotator whose weights torch wrote."""
+    file, marker = tmp_path / "weights.pth", tmp_path / "it-ran"
+    if kind == "program":
+        torch.jit.script(torch.nn.Linear(1, 1)).save(str(file))
+    elif kind == "junk":
+        file.write_bytes(b"junk")
+    else:
+        torch.save(_Code(marker) if kind == "code" else [torch.zeros(1)], file)
+    with pytest.raises(DataError, match=r"weights\.pth: (is no plain file of tensors|holds no tensors by name)"):
+        stored_tensors(file)
+    assert not marker.exists()
+
+
+def test_no_annotator_reads_weight_files_past_the_checks():
+    """Pickles in one place, programs in the one that checks their hash first."""
+    sources = {file.name: file.read_text() for file in Path(annotators.__file__).parent.rglob("*.py")}
+    for call, home in (
+        ("torch.load(", "_stored.py"),
+        ("jit.load(", "densepose.py"),
+        ("from_pretrained(", "_hub_model.py"),
+    ):
+        assert [name for name, source in sources.items() if call in source] == [home]
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Everything that needs a GPU, as one command (``docs/gpu.md``)."""
