@@ -12,6 +12,7 @@ from tiny_training import dancers
 from cli import _checkpoint
 from idol_model import checkpoint, weights
 from idol_model.checkpoint import Position
+from idol_model.device import place
 from idol_model.feed.training_data import TrainingData
 from idol_model.forking import fork
 from idol_model.model import IdolModel
@@ -51,13 +52,13 @@ def test_samples_and_exports_follow_the_data(grey_of_distances: Path, tmp_path: 
 def test_a_checkpoint_that_does_not_say_goes_by_its_colours_and_says_so(
     grey_of_distances: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _checkpoint.load(grey_of_distances, "cpu")
+    _checkpoint.load(grey_of_distances, place("cpu"))
     assert capsys.readouterr().err == ""
     index = grey_of_distances / "model_index.json"
     content = index.read_text()
     try:
         index.write_text(json.dumps({k: v for k, v in json.loads(content).items() if k != "depth_polarity"}))
-        pipe, _ = _checkpoint.load(grey_of_distances, "cpu")
+        pipe, _ = _checkpoint.load(grey_of_distances, place("cpu"))
     finally:
         index.write_text(content)
     assert pipe.depth_polarity == "inverse"
