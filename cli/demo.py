@@ -117,7 +117,7 @@ def _bench(
     """What ``idol bench`` does, on so many of the demo's clips and a device."""
     from cli.bench import checkpoint as bench
     from cli.bench import costs
-    from cli.bench.generation import Settings
+    from cli.bench.sampling import Settings
     from idol_eval.bench import BenchConfig
 
     limit, device = how

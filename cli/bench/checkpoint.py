@@ -10,7 +10,7 @@ from cli._output import Output
 from cli.bench import baselines, scoring
 from cli.bench.annotators import DepthInference, with_inferred_depth, with_poses
 from cli.bench.ceiling import CodecCeiling
-from cli.bench.generation import Job, Settings, measured
+from cli.bench.sampling import Job, Settings, measured
 from idol_eval.baselines import Candidate
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
 from idol_eval.readers import PreparedSet

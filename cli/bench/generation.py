@@ -1,180 +1,100 @@
-"""The samples of a checkpoint: which backgrounds it is given, and one set of samples for each background and seed."""
+"""What a whole generation costs (Tab. 7): from pictures and poses to frames, with random weights."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from cli._output import Output
-from idol_eval.bench import SampleCandidate
-from idol_eval.readers import PreparedSet, SampleSet
-from idol_eval.samples import Pairing, SampleError
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idol_model.data import BackgroundKind
-    from idol_model.device import DtypeName
+    from idol_eval.complexity import Measured
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
-BACKGROUNDS: "dict[BackgroundKind, str]" = {"reference": "reference background", "plate": "clean plate"}
-"""What rows call the first frame without its person, and the picture of the empty scene."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """How clips are generated; None is the recipe's. ``background`` auto is what the recipe was trained on."""
+class Generation:
+    """What is timed: ``frames`` in ``steps`` DDIM steps, as in the paper; ``guidance`` None is the recipe's own.
 
-    seed: int
-    steps: int | None
-    guidance: float | None
-    background: Literal["auto", "reference", "plate"]
-    dtype: "DtypeName" = "auto"
-    """What the model computes in."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """One checkpoint on one list of clips, with backgrounds of one kind."""
-
-    pipe: "IdolPipeline"
-    identity: dict[str, str]
-    reference: PreparedSet
-    ids: tuple[str, ...]
-    settings: Settings
-    background: "BackgroundKind"
-    frames: int | None
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Everything that decides the pixels of the samples."""
-        default = self.pipe.recipe.sampling
-        own = self.settings
-        return {
-            "checkpoint": self.identity["sha256"],
-            "data": self.reference.dataset.content_hash,
-            "seed": own.seed,
-            "steps": default.steps if own.steps is None else own.steps,
-            "guidance": default.guidance if own.guidance is None else own.guidance,
-            "background": self.background,
-            "frames": self.frames,
-            "dtype": self.dtype,
-        }
-
-    @property
-    def dtype(self) -> str:
-        """What the networks compute in, as torch names it."""
-        return str(self.pipe.unet.dtype).removeprefix("torch.")
-
-    @property
-    def name(self) -> str:
-        """What its row is called."""
-        dtype = "" if self.dtype == "float32" else f", {self.dtype}"
-        return f"{self.pipe.recipe.name}, {BACKGROUNDS[self.background]}{dtype}"
-
-    def generate(self, out: Output, folder: Path, here: Sequence[str]) -> SampleSet:
-        """Samples of the clips ``here`` under ``folder``; what the same settings made before is kept."""
-        record = self.record
-        key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:8]
-        home = folder / f"samples-{key}"
-        missing = [id for id in here if not (home / id / "sample.json").is_file()]
-        done = f" ({len(here) - len(missing)} of {len(here)} there already)" if len(missing) < len(here) else ""
-        out.note(f"samples     {home}{done}")
-        out.note(
-            f"sampling    {record['steps']} steps, guidance {record['guidance']:g}, seed {record['seed']}, "
-            f"background: {BACKGROUNDS[self.background]}"
-        )
-        with out.progress(len(missing), "generating") as bar:
-            for id in missing:
-                self._generate_one(home / id)
-                bar.advance(note=id)
-        return SampleSet(home, {id: home / id for id in here})
-
-    def _generate_one(self, folder: Path) -> None:
-        import time
-
-        from idol_model.data import clip_inputs
-        from idol_model.feed.sources import Reading
-        from idol_model.samples import SampleInfo, SampleWriter
-
-        clip, reading = self.reference.dataset.clip(folder.name), Reading.of(self.pipe.recipe)
-        record = self.record
-        stop = clip.record.frames if self.frames is None else min(self.frames, clip.record.frames)
-        given = clip_inputs(clip, reading.data, stop=stop, background=self.background, tracks=reading.tracks)
-        chosen = {name: record[name] for name in ("seed", "steps", "guidance")}
-        info = SampleInfo.of(self.pipe, self.identity, id=folder.name, fps=clip.record.fps, **chosen)
-        began = time.perf_counter()
-        with SampleWriter(folder, info) as writer:
-            pieces = self.pipe.pieces(
-                given.foreground,
-                given.background,
-                given.poses,
-                seed=info.seed,
-                num_inference_steps=info.steps,
-                guidance_scale=info.guidance,
-            )
-            for piece in pieces:
-                writer.append(piece)
-            writer.finish({"seconds": round(time.perf_counter() - began, 3)})
-
-
-def jobs(out: Output, job: Job) -> list[Job]:
-    """One for each kind of background that is asked for, or that the recipe was trained on.
+    ``timed_steps`` fewer than ``steps`` are really run, beside a run of one step, and the rest is extrapolated: every
+    step costs the same.
 
     Raises:
-        SampleError: the recipe knows clean plates alone, and a clip has none.
+        ValueError: steps to time that are not between 2 and all of them.
     """
-    asked = job.settings.background
-    kinds = _trained_on(out, job) if asked == "auto" else (asked,)
-    return [replace(job, background=kind) for kind in kinds]
+
+    frames: int = 8
+    steps: int = 50
+    timed_steps: int | None = None
+    guidance: float | None = None
+    repeats: int = 3
+    device: str = "cpu"
+    dtype: str = "float32"
+    """As torch calls it: ``float32``, ``bfloat16``, ``float16``."""
+
+    def __post_init__(self) -> None:
+        if self.timed_steps is not None and not 2 <= self.timed_steps <= self.steps:
+            raise ValueError(f"--timed-steps {self.timed_steps}: time between 2 and {self.steps} steps (--steps)")
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some of the steps are not run."""
+        return self.timed_steps is not None and self.timed_steps < self.steps
 
 
-def _trained_on(out: Output, job: Job) -> "tuple[BackgroundKind, ...]":
-    from idol_model.latents.key import background_kinds
+def time_generation(recipe: "Recipe", how: Generation) -> "Measured":
+    """Median seconds and peak memory of a whole generation: encoders, every step, decoder.
 
-    recipe = job.pipe.recipe
-    kinds = background_kinds(recipe.data)
-    lacking = _without_plate(job) if "plate" in kinds else None
-    if lacking is None:
-        return kinds
-    if kinds == ("plate",):
-        raise SampleError(
-            f"{job.reference.path}: clip {lacking} has no clean plate (background.png), and recipe {recipe.name} was "
-            "trained on clean plates (data.background=plate); prepare them, or choose --background reference"
-        )
-    out.warn(
-        f"no row '{recipe.name}, {BACKGROUNDS['plate']}': clip {lacking} of {job.reference.path} has no clean plate "
-        "(background.png)"
-    )
-    return ("reference",)
-
-
-def _without_plate(job: Job) -> str | None:
-    return next((id for id in job.ids if job.reference.dataset.clip(id).background() is None), None)
-
-
-def measured(out: Output, job: Job, seeds: Sequence[int], folder: Path, here: Sequence[str]) -> list[SampleCandidate]:
-    """The checkpoint's samples, one row a background and seed; only those of the clips ``here`` are made."""
-    return [row for one in jobs(out, job) for row in _seeded(out, one, seeds, (folder, here))]
-
-
-def _seeded(
-    out: Output, job: Job, seeds: Sequence[int], where: tuple[Path, Sequence[str]]
-) -> Iterator[SampleCandidate]:
-    pairing = Pairing(pairs=tuple((id, id) for id in job.ids))
-    for seed in seeds:
-        own = replace(job, settings=replace(job.settings, seed=seed))
-        row = SampleCandidate.of(job.name, own.generate(out, *where), pairing, job.frames)
-        row = replace(row, background=job.background, recipe=_place(job.pipe.recipe, job.background))
-        yield row if len(seeds) == 1 else replace(row, name=f"{job.name}, seed {seed}", repeat_of=job.name)
-
-
-def _place(recipe: "Recipe", background: "BackgroundKind") -> str:
-    """The recipe as whose row of the paper's tables this one counts: given the background that it is trained on first.
-
-    The paper gives the first frame without its person, as DisCo does.
+    Weights are random and pictures empty: cost depends on shapes alone. One run warms up. On CUDA the device's own
+    events are read.
     """
-    from idol_model.latents.key import background_kinds
+    pipe = random_pipeline(recipe, how.device, how.dtype)
+    inputs = still_inputs(pipe, how.frames)
+    guidance = recipe.sampling.guidance if how.guidance is None else how.guidance
+    return extrapolated(lambda steps: _whole(pipe, inputs, guidance, steps), how)
 
-    return recipe.name if background == background_kinds(recipe.data)[0] else ""
+
+def extrapolated(run: Callable[[int], Any], how: Generation) -> "Measured":
+    """`idol_eval.complexity.measure` of ``run(how.steps)``, or of fewer steps with the rest laid on a line."""
+    from dataclasses import replace
+
+    from idol_eval.complexity import measure
+
+    run(1)  # the first call of every layer prepares its kernel, which is no part of the cost
+    ran = how.timed_steps if how.timed_steps is not None else how.steps
+    took = measure(partial(run, ran), repeats=how.repeats, device=how.device)
+    if not how.extrapolates:
+        return took
+    one = measure(partial(run, 1), repeats=how.repeats, device=how.device)
+    share = (how.steps - 1) / (ran - 1)
+    return replace(took, seconds=one.seconds + share * (took.seconds - one.seconds), spread=share * took.spread)
+
+
+def random_pipeline(recipe: "Recipe", device: str, dtype: str) -> "IdolPipeline":
+    """The recipe's networks with random weights, made on ``device``."""
+    import torch
+
+    from idol_model.model import IdolModel
+    from idol_model.pipeline import IdolPipeline
+
+    with torch.device(device):
+        model = IdolModel.from_recipe(recipe).eval().requires_grad_(False)
+    return IdolPipeline.from_model(model, recipe).to(device, getattr(torch, dtype))
+
+
+def still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:
+    """Inputs whose content does not matter: cost depends on shapes alone."""
+    import numpy as np
+
+    side = pipe.size
+    person = np.zeros((side, side, 4), np.uint8)
+    person[side // 4 : side // 2, side // 4 : side // 2] = 255
+    return {
+        "foreground": person,
+        "background": np.full((side, side, 3), 127, np.uint8),
+        "poses": np.zeros((frames, side, side, 3), np.uint8),
+    }
+
+
+def _whole(pipe: "IdolPipeline", inputs: dict[str, Any], guidance: float, steps: int) -> None:
+    for _ in pipe.pieces(**inputs, num_inference_steps=steps, guidance_scale=guidance):
+        pass

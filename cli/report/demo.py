@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.bench.generation import BACKGROUNDS
+from cli.bench.sampling import BACKGROUNDS
 from cli.report.content import ClipPanel, Figure, Group, Report, ReportTable, Track
 from idol_eval import report as writing
 from idol_eval.bench import Row

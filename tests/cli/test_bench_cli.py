@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from cli._output import Output
 from cli.bench.ceiling import CodecCeiling
 from cli.bench.costs import step_flops
-from cli.bench.generation import Job, Settings, jobs
+from cli.bench.sampling import Job, Settings, jobs
 from cli.main import build_app
 from idol_eval.baselines import mean_depth, save_mean_depth
 from idol_eval.geometry import centre_square, fitting
