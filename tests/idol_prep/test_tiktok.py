@@ -147,8 +147,8 @@ def test_shipped_depth_in_each_kind_of_file(tmp_path, suffix):
         np.testing.assert_allclose(frame.shipped["depth"], exact, atol=0.51)
 
 
-def test_another_named_split_takes_in_anew_what_changes_its_part(tmp_path):
-    """In a dataset that is there already; everything else is kept."""
+def test_another_named_split_is_told_by_the_stamps(tmp_path):
+    """A dataset that is there already then rejects what changes its part; everything else is kept."""
     for number in (1, 330, 331, 334, 335):
         tiny(tmp_path / f"{number:05d}", [1])
     usual, ten = (
@@ -156,6 +156,7 @@ def test_another_named_split_takes_in_anew_what_changes_its_part(tmp_path):
         for split in ("disco-public", "paper-like")
     )
     assert {name for name in usual if usual[name] != ten[name]} == {"00331", "00334"}
+    assert ten["00331"].endswith(", test by paper-like")
 
 
 def test_the_stamp_tells_when_raw_files_change(tmp_path):
