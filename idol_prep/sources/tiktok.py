@@ -63,8 +63,8 @@ class TikTokSequence:
     def stamp(self) -> str:
         """Changes when frames are added, removed or replaced by others of another size, or with a named split's part.
 
-        So a dataset that was prepared by another named split rejects the sequences whose part changes, with the fix (another
-        folder), and does not keep their old part in silence.
+        So a dataset that was prepared by another named split rejects the sequences whose part changes, with the fix
+        (another folder), and does not keep their old part in silence.
         """
         return self._stamp
 
