@@ -3,6 +3,7 @@
 =====================  ===================================================================
 ``idol prep SOURCE``   writes ``data/SOURCE``
 ``idol train``         reads the prepared data under ``data``, writes ``runs/RECIPE``
+... ``finetune``       takes the shipped checkpoint, writes ``runs/finetune-DATA``
 ``idol generate``      takes the shipped checkpoint, writes ``out/POSES``
 ``idol bench``         takes the shipped checkpoint, writes ``out/bench/RUN``
 ``idol inspect``       takes the shipped checkpoint, writes ``out/inspect/RUN/CLIP``

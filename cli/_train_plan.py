@@ -22,8 +22,8 @@ _ROWS = {
 _GB = 1e9
 
 
-def say_plan(out: Output, recipe: "Recipe") -> None:
-    """Recipe, parameters by part, and for each stage its length, memory and checkpoints."""
+def say_plan(out: Output, recipe: "Recipe", **more: Any) -> None:
+    """Recipe, parameters by part, and for each stage its length, memory and checkpoints; ``more`` joins the result."""
     from idol_model import memory_plan, selection
 
     model = selection.meta_model(recipe)
@@ -56,6 +56,7 @@ def say_plan(out: Output, recipe: "Recipe") -> None:
             "stages": [dataclasses.asdict(stage) for stage in stages],
             "memory": [_as_data(stage) for stage in memory],
             "machine_bytes": machine_memory(),
+            **more,
         }
     )
 

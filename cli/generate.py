@@ -34,12 +34,15 @@ def _generate(
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Sample folder [default: out/POSES].")] = None,
     ckpt: Annotated[str | None, typer.Option(help="Checkpoint folder or hub id [default: the shipped one].")] = None,
+    lora: Annotated[
+        list[str] | None, typer.Option(help="LoRA file, its folder or hub id, NAME[=SCALE]; repeat it.")
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="The person's mask, white on black.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides all random numbers.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps [default: the recipe's].")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: the recipe's].")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first so many poses.")] = None,
-    export: Annotated[str, typer.Option(help="What to add: viewer, ply, or both with a comma.")] = "",
+    export: Annotated[str, typer.Option(help="What to add: viewer, ply, orbit, or several with a comma.")] = "",
     poses_are: Annotated[
         Literal["auto", "maps", "video"], typer.Option(help="Whether POSES shows drawn poses or a person.")
     ] = "auto",
@@ -57,7 +60,9 @@ def _generate(
     target, checkpoint = _target(poses, output, overwrite), _defaults.checkpoint(ckpt)
     where = _place.place(device, dtype)
     _defaults.announce(out, checkpoint=checkpoint, output=target, device=str(where))
-    pipe, record = _checkpoint.load(checkpoint.path, where)
+    loras = [_checkpoint.LoraChoice.parse(text) for text in lora or ()]
+    pipe, record = _checkpoint.load(checkpoint.path, where, loras)
+    _tell_loras(out, record)
     if exports and not pipe.recipe.makes_depth:
         raise ValueError(f"--export {','.join(exports)}: needs depth, and recipe {pipe.recipe.name} makes none")
     pictures = {"foreground": _pictures.foreground(fg, mask, out), "background": _pictures.read_rgba(bg)}
@@ -66,6 +71,13 @@ def _generate(
     info = _info(pipe, record, target.path.name, sequence.fps, {"seed": seed, "steps": steps, "guidance": guidance})
     result = _run(out, pipe, pictures | {"poses": sequence}, info, (target.path, exports))
     _report(out, target.path, result, exports)
+
+
+def _tell_loras(out: Output, record: dict[str, Any]) -> None:
+    """Which LoRA files are at work, and how much."""
+    for row in record.get("lora", ()):
+        codec = ", with the codec that was tuned with it" if "codec_sha256" in row else ""
+        out.note(f"LoRA        {row['path']}, scale {row['scale']:g}{codec}")
 
 
 def _look(pipe: "IdolPipeline") -> _poses.Look:
@@ -85,6 +97,12 @@ def _exports(text: str) -> list[str]:
         if unknown:
             raise ValueError(f"--export {unknown[0]}: unknown; choose from {', '.join(EXPORTS)}")
     return wanted
+
+
+def _export_names(exports: list[str]) -> list[str]:
+    from idol_model.render import EXPORTS
+
+    return [EXPORTS[kind].name for kind in exports]
 
 
 def _target(poses: Path, named: Path | None, overwrite: bool) -> _defaults.Chosen:
@@ -114,7 +132,7 @@ def _tell(out: Output, path: Path, poses: "Poses") -> None:
 
 
 def _info(
-    pipe: "IdolPipeline", checkpoint: dict[str, str], name: str, fps: float, settings: dict[str, Any]
+    pipe: "IdolPipeline", checkpoint: dict[str, Any], name: str, fps: float, settings: dict[str, Any]
 ) -> "SampleInfo":
     from idol_model.samples import SampleInfo
 
@@ -158,7 +176,7 @@ def _report(out: Output, folder: Path, record: dict[str, Any], exports: list[str
     what = "video and depth" if with_depth else "video (this recipe makes no depth)"
     out.note(f"{record['frames']} frames of {what} in {record['timings']['seconds']:.1f} s")
     files = ["video.mp4", "depth.mp4", "frames.mkv", "depth.mkv"] if with_depth else ["video.mp4", "frames.mkv"]
-    files += [{"viewer": "viewer.html", "ply": "ply"}[kind] for kind in exports]
+    files += _export_names(exports)
     for name in files:
         out.line(str(folder / name))
     out.result({"sample": folder, "files": files, **record})

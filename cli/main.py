@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from cli import _errors, _output, _third_party
 
-COMMANDS = ("prep", "train", "generate", "bench", "demo", "inspect", "weights", "doctor")
+COMMANDS = ("prep", "train", "generate", "export", "bench", "demo", "inspect", "figure", "weights", "doctor")
 """In the order of the work, and of ``idol --help``."""
 
 _HELP = """IDOL: a person's picture, a background and a pose sequence become a video and its depth.

@@ -14,6 +14,7 @@ from cli._place import DeviceOption
 from cli._train_bars import StageBars
 from cli._train_cache import cache
 from cli._train_data import named_parts, say_faults
+from cli._train_finetune import finetune
 from cli._train_list import say_recipes
 from cli._train_plan import say_plan
 from cli._train_status import status
@@ -32,9 +33,10 @@ class _RecipeOrCommand(TyperGroup):
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``idol train [run] | cache | status``."""
+    """Add ``idol train [run] | finetune | cache | status``."""
     group = typer.Typer(help="Train a recipe on prepared data; run again to continue.", cls=_RecipeOrCommand)
     group.command("run", help="Train a recipe; `idol train idol` is short for `idol train run idol`.")(_train)
+    group.command("finetune", help="Go on from a finished checkpoint with your own clips.")(finetune)
     group.command("cache", help="Encode the clips ahead of the training.")(cache)
     group.command("status", help="How a run stands, from outside.")(status)
     app.add_typer(group, name="train")

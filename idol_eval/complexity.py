@@ -40,6 +40,8 @@ class Complexity:
     memory_kind: str = ""
     device: str = "cpu"
     threads: int = 1
+    timed_steps: int | None = None
+    """Steps that were run where ``seconds`` is extrapolated to ``steps``; None where all were."""
 
 
 def table_values(cost: Mapping[str, Any]) -> dict[str, float]:
@@ -96,7 +98,8 @@ def count_flops(call: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
 def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, device: str = "cpu") -> Measured:
     """Median seconds of ``repeats`` calls after ``warmup`` ones, and the highest memory during them.
 
-    On CUDA the memory is what torch allocated; on the CPU it is the process's resident memory, sampled.
+    On CUDA the time lies between two events of the device, and the memory is what torch allocated; on the CPU it is the
+    process's resident memory, sampled.
 
     Raises:
         ValueError: fewer than one repeat.
@@ -109,10 +112,7 @@ def measure(call: Callable[[], Any], *, repeats: int = 1, warmup: int = 0, devic
     seconds = []
     with watch:
         for _ in range(repeats):
-            began = time.perf_counter()
-            call()
-            watch.settle()
-            seconds.append(time.perf_counter() - began)
+            seconds.append(watch.seconds(call))
     return Measured(
         seconds=median(seconds),
         spread=max(seconds) - min(seconds),
@@ -146,6 +146,17 @@ class _CudaMemory:
     def settle(self) -> None:
         torch.cuda.synchronize(self._device)
 
+    def seconds(self, call: Callable[[], Any]) -> float:
+        """Between two events on the device's stream; waits for the host lie among them."""
+        with torch.cuda.device(torch.device(self._device)):
+            began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            self.settle()
+            began.record()
+            call()
+            ended.record()
+            ended.synchronize()
+            return began.elapsed_time(ended) / 1000
+
     def __exit__(self, *_: object) -> None:
         self.peak = torch.cuda.max_memory_allocated(self._device)
 
@@ -168,6 +179,13 @@ class _ResidentMemory:
     def settle(self) -> None:
         self._wait()
         self._sample()
+
+    def seconds(self, call: Callable[[], Any]) -> float:
+        """Until the device is done."""
+        began = time.perf_counter()
+        call()
+        self.settle()
+        return time.perf_counter() - began
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()

@@ -16,7 +16,7 @@ from idol_model.feed.clips import Clips
 from idol_model.gradient_shares import GradientShares
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
-from idol_model.recipe import CodecStage, DataConfig, Recipe, Stage
+from idol_model.recipe import Calibration, CodecStage, DataConfig, Recipe, Stage
 from idol_prep import colormap
 
 _CALIBRATION_STEPS = 8
@@ -37,7 +37,9 @@ class CodecPhase:
     def __init__(
         self, recipe: Recipe, config: CodecStage, model: IdolModel, clips: Clips, drawn: Drawn = _unheard
     ) -> None:
-        self.codec = model.codec.requires_grad_(True)
+        self.codec = model.codec
+        self._trained = selection.select_codec(model.codec, config)
+        self._calibrate = _CALIBRATION[config.calibration]
         self.stage = codec_as_stage(config)
         self.units: list[nn.Module] = []
         self.module = CodecStep(self.codec, config.edge_weight)
@@ -47,8 +49,9 @@ class CodecPhase:
 
     @property
     def parameters(self) -> selection.Named:
-        """All of the codec's."""
-        return [(f"codec.{name}", parameter) for name, parameter in self.codec.named_parameters()]
+        """Those of the codec that the stage trains."""
+        named = [(name, parameter) for name, parameter in self.codec.named_parameters() if name in self._trained]
+        return [(f"codec.{name}", parameter) for name, parameter in named]
 
     def batch(self, step: int, places: range) -> Tensor:
         """Pictures [len(places), C, S, S] in [-1, 1]."""
@@ -57,11 +60,23 @@ class CodecPhase:
         return pictures.signed(self._pool_MHWC[drawn[places.start : places.stop]])
 
     def finish(self) -> None:
-        """Calibrate on pictures of the first steps and freeze."""
+        """Calibrate on pictures of the first steps, where that is asked for, and freeze."""
         device = next(self.codec.parameters()).device
         steps = range(min(_CALIBRATION_STEPS, self.stage.steps))
-        self.codec.calibrate(torch.cat([self.batch(step, range(self.stage.batch_size)) for step in steps]).to(device))
+        batches = [self.batch(step, range(self.stage.batch_size)) for step in steps]
+        self._calibrate(self.codec, torch.cat(batches).to(device))
         self.codec.requires_grad_(False)
+
+
+def _anew(codec: Codec, x_NCHW: Tensor) -> None:
+    codec.calibrate(x_NCHW)
+
+
+def _kept(codec: Codec, x_NCHW: Tensor) -> None:
+    del codec, x_NCHW
+
+
+_CALIBRATION: dict[Calibration, Callable[[Codec, Tensor], None]] = {"anew": _anew, "kept": _kept}
 
 
 class CodecStep(nn.Module):

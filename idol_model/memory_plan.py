@@ -17,6 +17,7 @@ from idol_model.codec_trainer import CodecStep, codec_as_stage
 from idol_model.diffusion import Diffusion
 from idol_model.engines import zero
 from idol_model.live_bytes import LiveBytes
+from idol_model.lora.layers import adaptation
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising
 from idol_model.optimizers import OPTIMIZERS
@@ -114,6 +115,7 @@ def _offloaded(what: tuple[Recipe, Stage], trained: list[nn.Parameter], state: i
 
 def _measured(recipe: Recipe, stage: Stage, make: Any) -> tuple[IdolModel, int]:
     model = IdolModel.from_recipe(recipe)
+    adaptation(recipe.lora).attach(model)
     samples = windows_at_once(recipe, stage)
     module, batch = make(model, recipe, stage, samples)
     return model, _activations(module, batch, Chance.of((0,), range(samples)), recipe)
@@ -140,8 +142,9 @@ def _cast(recipe: Recipe) -> Iterator[None]:
 
 
 def _codec_step(model: IdolModel, recipe: Recipe, stage: Stage, samples: int) -> tuple[nn.Module, Any]:
+    assert recipe.codec_stage is not None
     model.requires_grad_(False)
-    model.codec.requires_grad_(True)
+    selection.select_codec(model.codec, recipe.codec_stage)
     size = recipe.data.size
     picture = np.zeros((size, size, 3), np.uint8)
     channels = model.codec.examples(picture, picture)[0].shape[-1]

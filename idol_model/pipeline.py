@@ -17,6 +17,7 @@ from torch import Tensor
 from idol_model import loading, long_video, pictures, sampling
 from idol_model.codecs import Codec
 from idol_model.foreground import Foreground
+from idol_model.lora.pipeline import LoraLoading
 from idol_model.model import IdolModel
 from idol_model.outputs import IdolOutput, VideoOutput
 from idol_model.picture_input import Picture, PictureError, as_rgba
@@ -54,7 +55,7 @@ class _Request:
         return tell and (lambda step, steps: tell(Progress(window=window, step=step, steps=steps)))
 
 
-class IdolPipeline(DiffusionPipeline):
+class IdolPipeline(LoraLoading, DiffusionPipeline):
     """Generates with a trained model.
 
     >>> pipe = IdolPipeline.from_pretrained(idol_model.checkpoint.shipped())
@@ -126,7 +127,7 @@ class IdolPipeline(DiffusionPipeline):
     @property
     def plan(self) -> long_video.OverlapPlan:
         """How videos longer than one window are cut."""
-        frames = max((stage.frames for stage in self.recipe.stages), default=8)
+        frames = self.recipe.window
         return long_video.OverlapPlan(frames=frames, overlap=min(self.recipe.sampling.overlap, frames - 1))
 
     def __call__(

@@ -10,6 +10,7 @@ from idol_model.augment import AugmentKind
 from idol_model.codecs import CodecConfig, JointKlCodecConfig, KlCodecConfig
 from idol_model.diffusion import DiffusionConfig
 from idol_model.foreground import ClipForegroundConfig, ForegroundConfig
+from idol_model.lora import LoraConfig
 from idol_model.objective import ObjectiveConfig
 from idol_model.pose_control import ControlNetConfig, NoPoseConfig, PoseControlConfig
 from idol_model.sampling import SamplingConfig
@@ -19,6 +20,9 @@ from idol_model.weights_names import WeightsName
 Decay = Literal["linear", "cosine"]
 OptimizerKind = Literal["adamw", "adamw_8bit", "sgd"]
 """`idol_model.optimizers.OPTIMIZERS`."""
+CodecTrained = Literal["all", "decoder"]
+"""The whole codec; what comes after the latents, which then stay what they are."""
+Calibration = Literal["anew", "kept"]
 Trained = Literal["all", "transformers", "temporal"]
 """Everything; all but the U-Net's ResBlocks and what else lies outside its transformer blocks; temporal layers."""
 
@@ -59,6 +63,10 @@ class CodecStage:
     """Weight of the difference between picture gradients."""
     pictures: int = 8192
     """How many pictures are drawn from the clips and held in memory; 8192 of 128 x 128 take 0.4 GB."""
+    trains: CodecTrained = "all"
+    """Which of its parts are trained."""
+    calibration: Calibration = "anew"
+    """Whether the scale of the latents is set anew at the end, or kept as a denoiser knows it already."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +154,8 @@ class Recipe:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     codec_stage: CodecStage | None = None
     stages: tuple[Stage, ...] = ()
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """Whether LoRA layers are trained in place of the weights."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     optimizer: OptimizerKind = "adamw"
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -162,6 +172,11 @@ class Recipe:
         for name in self.memory.named_stages:
             if name not in stages:
                 raise ValueError(f"memory.micro_batch.{name}: no stage of that name; choose from {', '.join(stages)}")
+
+    @property
+    def window(self) -> int:
+        """Frames that are generated at once."""
+        return self.sampling.frames or max((stage.frames for stage in self.stages), default=8)
 
     @property
     def makes_depth(self) -> bool:

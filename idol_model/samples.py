@@ -35,7 +35,8 @@ _LOSSLESS: dict[str, Layout] = {"frames.mkv": "rgb", "depth.mkv": "gray16"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleInfo:
-    """What is known of a sample before its first frame. ``checkpoint`` holds ``path`` and ``sha256``."""
+    """What is known of a sample before its first frame. ``checkpoint`` holds ``path`` and ``sha256``, and
+    with LoRA ``lora``, path, sha256 and scale of each file."""
 
     id: str
     fps: float
@@ -45,11 +46,11 @@ class SampleInfo:
     recipe: Recipe
     dtype: str
     """What the networks computed in, as torch names it: ``float32``, ``bfloat16``."""
-    checkpoint: dict[str, str]
+    checkpoint: dict[str, Any]
 
     @classmethod
     def of(
-        cls, pipe: IdolPipeline, checkpoint: dict[str, str], *, id: str, fps: float, **settings: Any
+        cls, pipe: IdolPipeline, checkpoint: dict[str, Any], *, id: str, fps: float, **settings: Any
     ) -> "SampleInfo":
         """For a sample of ``pipe``; ``settings`` are seed, steps and guidance, the recipe's where left out or None."""
         default = pipe.recipe.sampling

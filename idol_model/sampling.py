@@ -31,6 +31,8 @@ class SamplingConfig:
     """Classifier-free guidance on the foreground; 1 is none. More needs `DataConfig.foreground_dropout` in training."""
     overlap: int = 2
     """Frames that consecutive windows of a long video share."""
+    frames: int | None = None
+    """Frames of a window; None takes those of the longest stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

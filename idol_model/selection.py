@@ -9,14 +9,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from idol_model.lora.layers import adaptation
 from idol_model.model import IdolModel
-from idol_model.recipe import CodecStage, Recipe, Stage, Trained
+from idol_model.recipe import CodecStage, CodecTrained, Recipe, Stage, Trained
 
 TEMPORAL, MOTION, COUPLING = ".temporal", "motion_modules", "coupling"
 """Marks, in parameter names, of the temporal layers, handcrafted or AnimateDiff's, and of what joins the streams."""
 
 ADDED = ("class_embedding", "conv_background")
 """Marks of what the paper's counts leave out: the modality label and the background's input convolution."""
+
+LORA = "lora_"
+"""Mark of LoRA layers, which they leave out too."""
 
 TRAINED: dict[Trained, Callable[[str], bool]] = {
     "all": lambda name: True,
@@ -25,6 +29,12 @@ TRAINED: dict[Trained, Callable[[str], bool]] = {
 }
 """By name of the parameter. ``transformers`` is DisCo's selection for pre-training, which the paper calls freezing the
 ResBlocks; the background's convolution trains with it, since nothing else could read the background."""
+
+CODEC_TRAINED: dict[CodecTrained, Callable[[str], bool]] = {
+    "all": lambda name: True,
+    "decoder": lambda name: any(mark in f".{name}" for mark in (".decoder.", ".post_quant_conv.")),
+}
+"""By name of the codec's parameter."""
 
 _ATTRIBUTES = ("transformer_blocks", "conv_background")
 
@@ -43,9 +53,11 @@ class StageSelection:
 
 
 def meta_model(recipe: Recipe) -> IdolModel:
-    """The recipe's model without storage."""
+    """The recipe's model as it is trained, without storage."""
     with torch.device("meta"):
-        return IdolModel.from_recipe(recipe)
+        model = IdolModel.from_recipe(recipe)
+        adaptation(recipe.lora).attach(model)
+    return model
 
 
 def chosen_by(stage: Stage, trainable: Named) -> Named:
@@ -80,6 +92,14 @@ def select(model: nn.Module, trainable: Sequence[str], stage: Stage) -> frozense
     return frozenset(name for name, _ in chosen)
 
 
+def select_codec(codec: nn.Module, config: CodecStage) -> frozenset[str]:
+    """Let exactly those parameters of a codec require gradients that its training moves; returns their names."""
+    wanted = CODEC_TRAINED[config.trains]
+    for name, parameter in codec.named_parameters():
+        parameter.requires_grad_(wanted(name))
+    return frozenset(name for name, _ in codec.named_parameters() if wanted(name))
+
+
 def part_counts(model: IdolModel) -> dict[str, int]:
     """Parameters of each part of the model (its direct children)."""
     return {name: count(child.named_parameters()) for name, child in model.named_children()}
@@ -95,7 +115,7 @@ def paper_counts(model: IdolModel) -> dict[str, int]:
     unet, pose = list(model.unet.named_parameters()), list(model.pose_control.named_parameters())
     own = [(name, p) for name, p in unet if COUPLING not in name and not _is_ours(name)]
     pose_own = [(name, p) for name, p in pose if not _is_ours(name)]
-    coupling = count((name, p) for name, p in unet if COUPLING in name)
+    coupling = count((name, p) for name, p in unet if COUPLING in name and LORA not in name)
     together = count(own) + count(pose_own)
     return {
         "unet_2d": count((name, p) for name, p in own if TEMPORAL not in f".{name}" and MOTION not in name),
@@ -110,7 +130,8 @@ def stage_selections(model: IdolModel, recipe: Recipe) -> list[StageSelection]:
     """Trained and frozen counts of every stretch of the run, the codec's own training first where there is one."""
     selections = []
     if recipe.codec_stage is not None:
-        codec = {id(parameter) for parameter in model.codec.parameters()}
+        wanted = CODEC_TRAINED[recipe.codec_stage.trains]
+        codec = {id(parameter) for name, parameter in model.codec.named_parameters() if wanted(name)}
         selections.append(_selection(model, codec, recipe.codec_stage, "codec"))
     for stage in recipe.stages:
         trained = {id(parameter) for _, parameter in chosen_by(stage, model.trainable())}
@@ -124,7 +145,7 @@ def count(parameters: Iterable[tuple[str, nn.Parameter]]) -> int:
 
 
 def _is_ours(name: str) -> bool:
-    return any(mark in name for mark in ADDED)
+    return any(mark in name for mark in (*ADDED, LORA))
 
 
 def _selection(model: IdolModel, trained: set[int], stage: Stage | CodecStage, name: str) -> StageSelection:

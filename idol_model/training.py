@@ -17,6 +17,7 @@ from idol_model.device import DeviceName
 from idol_model.engines import EngineKind
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
+from idol_model.lora.layers import adaptation
 from idol_model.model import IdolModel
 from idol_model.phases import DiffusionPhase
 from idol_model.recipe import Recipe, Stage
@@ -74,6 +75,7 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     opened.check(recipe)
     weights.check_present(recipe)
     optimizers.check_present(recipe.optimizer)
+    adaptation(recipe.lora).check_present()
     watching.check_present(options.watchers)
     engine = engines.start(options.engine, recipe, options.device, tf32=options.tf32)
     with engine.main_first():
@@ -83,6 +85,7 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
             torch.manual_seed(recipe.seed)
             model = IdolModel.from_recipe(recipe)
             weights.start_from(recipe, model)
+            adaptation(recipe.lora).attach(model)
             _prepared(model, recipe, options)
             telling = Telling(folder, options.report, recipe.log_every, options.watchers)
             _Run(recipe, model, opened, Trainer(recipe, model, folder, engine, telling), options).all()
@@ -152,10 +155,17 @@ class _Run:
 
     def _finish(self) -> None:
         engine = self.trainer.engine
-        model = engine.plain(self.model, lambda: IdolModel.from_recipe(self.recipe))
+        model, lora = engine.plain(self.model, self._empty), adaptation(self.recipe.lora)
         if engine.main:
+            lora.finish(model, self.trainer.run.path, codec=self.recipe.codec_stage is not None)
             save_model(model.eval(), self.recipe, self.trainer.run.model)
         engine.wait()
+
+    def _empty(self) -> IdolModel:
+        """A model with the names of the one that was trained."""
+        model = IdolModel.from_recipe(self.recipe)
+        adaptation(self.recipe.lora).attach(model)
+        return model
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
         with self.trainer.engine.main_first():

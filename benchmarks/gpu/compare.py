@@ -12,8 +12,9 @@ from idol_model.chance import Chance
 from idol_model.diffusion import Diffusion
 from idol_model.model import IdolModel
 from idol_model.objective import JointDenoising
-from idol_model.phases import DiffusionStep, moved
+from idol_model.phases import DiffusionStep
 from idol_model.recipe import Recipe
+from idol_model.transfer import moved
 
 FP32, BF16 = 1e-4, 2e-2
 """Goals: norm of the difference over the norm of the CPU's float32 answer, TF32 off."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli._output import Output
-from cli._place import DeviceOption, place
+from cli._place import DeviceOption, DtypeOption, place
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")]
 ToOption = Annotated[list[Path] | None, typer.Option(help="Also write FILE.md, .tex, .html or .json; repeat it.")]
@@ -75,17 +75,32 @@ def _cost(
     recipes: Annotated[list[str] | None, typer.Argument(help="Recipes [default: idol ldm3d mm-diffusion].")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a clip.")] = 8,
     guidance: Annotated[float | None, typer.Option(help="Guidance; 1 is none [default: each recipe's].")] = None,
-    timed: Annotated[bool, typer.Option("--time", help="Also run one denoising step: seconds and memory.")] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed steps after two that warm up.")] = 5,
+    timed: Annotated[bool, typer.Option("--time", help="Also run whole generations: seconds and memory.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps of a generation.")] = 50,
+    timed_steps: Annotated[
+        int | None, typer.Option(help="Run only so many of them and extrapolate; the row says so.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed generations after one step that warms up.")] = 3,
     device: DeviceOption = "cpu",
+    dtype: DtypeOption = "auto",
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
     from cli.bench import costs
+    from cli.bench.generation import Generation
 
-    where = place(device, "fp32").device.type
-    how = costs.How(frames=frames, guidance=guidance, timed=timed, repeats=repeats, device=where)
-    costs.table(Output.of(json=as_json), recipes or ["idol", "ldm3d", "mm-diffusion"], how, to or [])
+    where = place(device, dtype)
+    whole = Generation(
+        frames=frames,
+        steps=steps,
+        timed_steps=timed_steps,
+        guidance=guidance,
+        repeats=repeats,
+        device=where.device.type,
+        dtype=where.dtype_name,
+    )
+    chosen = recipes or ["idol", "ldm3d", "mm-diffusion"]
+    costs.table(Output.of(json=as_json), chosen, costs.How(generation=whole, timed=timed), to or [])
 
 
 def _protocols(as_json: JsonOption = False) -> None:

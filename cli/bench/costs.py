@@ -6,29 +6,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cli._output import Output
 from cli.bench.documents import Block, Document, check_ending
+from cli.bench.generation import Generation, still_inputs, time_generation
 from idol_eval.complexity import RULE, Complexity, count_flops, count_parameters, measure
 
 if TYPE_CHECKING:
     from idol_model.pipeline import IdolPipeline
     from idol_model.recipe import Recipe
 
-_WARMUP, _RUNS = 2, 3
-"""Calls before timed ones of a step; timed runs of a whole checkpoint."""
+_RUNS = 3
+"""Timed runs of a whole checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class How:
-    """What is counted: ``guidance`` None is each recipe's own; ``timed`` also runs the denoiser."""
+    """What is counted; ``timed`` also runs the whole generation."""
 
-    frames: int = 8
-    guidance: float | None = None
+    generation: Generation
     timed: bool = False
-    repeats: int = 5
-    device: str = "cpu"
 
 
 def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) -> Complexity:
@@ -38,7 +34,7 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
     frames = min(pipe.plan.frames, 8)
     parts = {name: getattr(pipe, name) for name in ("unet", "pose_control", "foreground", "codec")}
     out.note(f"cost        {_RUNS} runs of {frames} frames")
-    call = partial(pipe, **_still_inputs(pipe, frames), guidance_scale=made["guidance"])
+    call = partial(pipe, **still_inputs(pipe, frames), guidance_scale=made["guidance"])
     call(num_inference_steps=1)  # the first call of every layer prepares its kernel, which is no part of the cost
     took = measure(partial(call, num_inference_steps=made["steps"]), repeats=_RUNS, device=device)
     return Complexity(
@@ -70,21 +66,24 @@ def table(out: Output, names: Sequence[str], how: How, files: Sequence[Path]) ->
             found[recipe.name] = _cost(recipe, how)
             bar.advance(note=recipe.name)
     Document(
-        title=f"Cost of {how.frames} frames", blocks=[_ours(found, how), _papers()], data=results.costs_json(found)
+        title=f"Cost of {how.generation.frames} frames",
+        blocks=[_ours(found, how), _papers()],
+        data=results.costs_json(found),
     ).show(out, files)
 
 
 def _ours(found: dict[str, Complexity], how: How) -> Block:
-    first = next(iter(found.values()))
-    columns = ("parameters (B)", "FLOPs of a step (T)", "seconds of a step", "peak MB")
+    first, whole = next(iter(found.values())), how.generation
+    seconds = f"seconds for {whole.steps} steps ({whole.device}, {whole.dtype})"
+    columns = ("parameters (B)", "FLOPs of a step (T)", seconds, "peak MB")
     heads = ["recipe", *(head for column in columns for head in (column, "ratio"))]
     said = [
         f"{name}: {', '.join(f'{part} {count / 1e6:.2f} M' for part, count in cost.parameters.items())}; {cost.rule}"
         for name, cost in found.items()
     ]
-    untimed = "Counted without storage; --time also runs a step of each on this machine with random weights."
+    untimed = "Counted without storage; --time also runs a whole generation of each here with random weights."
     return Block(
-        title=f"Cost of {how.frames} frames, ratios to the first row",
+        title=f"Cost of {whole.frames} frames, ratios to the first row",
         cells=(heads, [_line(name, cost, first) for name, cost in found.items()]),
         remarks=said if how.timed else [*said, untimed],
     )
@@ -120,27 +119,41 @@ def _papers() -> Block:
 
 
 def _spread(cost: Complexity) -> str:
-    return "" if cost.seconds is None else f"{cost.seconds:.3g} ± {(cost.spread or 0) / 2:.2g}"
+    if cost.seconds is None:
+        return ""
+    of = "" if cost.timed_steps is None else f" (from {cost.timed_steps} steps)"
+    return f"{cost.seconds:.3g} ± {(cost.spread or 0) / 2:.2g}{of}"
 
 
 def _cost(recipe: "Recipe", how: How) -> Complexity:
-    guidance = recipe.sampling.guidance if how.guidance is None else how.guidance
-    took = None
-    if how.timed:
-        call = _step(recipe, how.frames, guidance, how.device)
-        took = measure(call, repeats=how.repeats, warmup=_WARMUP, device=how.device)
+    import torch
+
+    whole = how.generation
+    guidance = recipe.sampling.guidance if whole.guidance is None else whole.guidance
+    took = time_generation(recipe, whole) if how.timed else None
     return Complexity(
         parameters=_parameters(recipe),
-        flops_per_step=step_flops(recipe, how.frames, guidance),
-        rule=f"{RULE}, guidance {guidance:g}, one denoising step",
-        frames=how.frames,
-        steps=1,
+        flops_per_step=step_flops(recipe, whole.frames, guidance),
+        rule=f"{RULE}, guidance {guidance:g}, one denoising step{_told(how)}",
+        frames=whole.frames,
+        steps=1 if took is None else whole.steps,
         seconds=None if took is None else took.seconds,
         spread=None if took is None else took.spread,
         peak_memory_mb=None if took is None else took.peak_memory_mb,
         memory_kind="" if took is None else took.memory_kind,
-        device=how.device,
+        device=whole.device,
+        threads=1 if took is None else torch.get_num_threads(),
+        timed_steps=whole.timed_steps if took is not None and whole.extrapolates else None,
     )
+
+
+def _told(how: How) -> str:
+    """What the seconds are of."""
+    whole = how.generation
+    if not how.timed:
+        return ""
+    told = f"; seconds of a generation in {whole.steps} steps, {whole.dtype}"
+    return told + (f", extrapolated from {whole.timed_steps} steps and one" if whole.extrapolates else "")
 
 
 def _parameters(recipe: "Recipe") -> dict[str, int]:
@@ -178,15 +191,3 @@ def _step(recipe: "Recipe", frames: int, guidance: float, device: str) -> "parti
         denoiser: Denoiser = Denoiser(model.unet, model.pose_control, conditions, guidance)
         z_SBLCHW = picture.expand(recipe.unet.streams, 1, frames, *picture.shape[1:])
         return partial(torch.no_grad()(denoiser), z_SBLCHW, torch.zeros((), dtype=torch.int64))
-
-
-def _still_inputs(pipe: "IdolPipeline", frames: int) -> dict[str, Any]:
-    """Inputs whose content does not matter: cost depends on shapes alone."""
-    side = pipe.size
-    person = np.zeros((side, side, 4), np.uint8)
-    person[side // 4 : side // 2, side // 4 : side // 2] = 255
-    return {
-        "foreground": person,
-        "background": np.full((side, side, 3), 127, np.uint8),
-        "poses": np.zeros((frames, side, side, 3), np.uint8),
-    }

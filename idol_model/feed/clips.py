@@ -84,8 +84,13 @@ class TrainingClips:
             fix = "prepare it again with a whole-body pose annotator, or set data.pose=openpose"
             yield from self._first(~has, f"no hands and face for data.pose=dwpose; {fix}")
         if recipe.data.background != "reference":
-            has = np.array([_PLATE in record.files for record in records])
+            has = self._plates()
             yield from self._first(~has, f"no clean plate ({_PLATE}); set data.background=reference")
+
+    @property
+    def has_plates(self) -> bool:
+        """Whether every clip has a clean plate."""
+        return bool(self._plates().all())
 
     def depth_kinds(self) -> dict[tuple[str, str], str]:
         """Polarities and scopes of the depth tracks, each with the first clip that has it."""
@@ -93,6 +98,10 @@ class TrainingClips:
         kinds = np.stack([records.column(f"depth_{name}") for name in ("polarity", "scope")], axis=1).astype(str)
         found, first = np.unique(kinds, axis=0, return_index=True)
         return {(polarity, scope): self.ids[at] for (polarity, scope), at in zip(found.tolist(), first, strict=True)}
+
+    def _plates(self) -> NDArray[np.bool_]:
+        """Which clips have a clean plate."""
+        return np.array([_PLATE in record.files for record in self.dataset.records(self.split)])
 
     def _first(self, wrong: NDArray[np.bool_], what: str) -> Iterator[str]:
         for position in np.flatnonzero(wrong)[:1]:

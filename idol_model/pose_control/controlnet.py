@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class ControlNetConfig(EncoderConfig):
     """Whether the pose network sees the background too; the paper adds it to the U-Net's input."""
 
 
-class PoseControlNet(ModelMixin, ConfigMixin, EncoderParts):
+class PoseControlNet(ModelMixin, ConfigMixin, PeftAdapterMixin, EncoderParts):
     """Reads the noisy latents and the pose; parameter names are those of `diffusers.ControlNetModel`."""
 
     @register_to_config

@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
@@ -20,7 +21,7 @@ class NoPoseConfig:
     kind: Literal["none"] = "none"
 
 
-class NoPose(ModelMixin, ConfigMixin, ReadsPixels):
+class NoPose(ModelMixin, ConfigMixin, PeftAdapterMixin, ReadsPixels):
     """Adds nothing to the U-Net."""
 
     @register_to_config

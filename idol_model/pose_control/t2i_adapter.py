@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.loaders.peft import PeftAdapterMixin
 from diffusers.models.adapter import FullAdapter
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
@@ -32,7 +33,7 @@ class T2IAdapterConfig:
     """How many pixels a latent is wide."""
 
 
-class PoseAdapter(ModelMixin, ConfigMixin, ReadsPixels):
+class PoseAdapter(ModelMixin, ConfigMixin, PeftAdapterMixin, ReadsPixels):
     """Parameter names are those of `diffusers.T2IAdapter`; its last convolutions start as they are drawn."""
 
     @register_to_config

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from idol_model import loading
+from idol_model import checkpoint, loading
 from idol_model.codecs import JointKlCodec, KlCodec
 from idol_model.model import IdolModel
 from idol_model.pose_control import NoPose
@@ -17,17 +17,27 @@ from idol_model.weights.single_file import load_single_file
 _NETWORKS = ("unet", "pose_control", "foreground", "codec")
 _VAE = "vae."
 """Prefix of the autoencoder's weights in a codec."""
+SHIPPED = "shipped:"
+"""Before the name of a checkpoint that comes with the package: it lies elsewhere on every machine."""
+_SHIPPED = {f"{SHIPPED}demo": checkpoint.shipped}
 
 Weights = Mapping[str, Tensor]
 
 
+def shipped_names() -> tuple[str, ...]:
+    """What `require` takes for checkpoints of the package."""
+    return tuple(_SHIPPED)
+
+
 def require(name: str) -> Path:
-    """The model's folder in a run folder, the folder itself, or a single file.
+    """The model's folder in a run folder, the folder itself, a single file, or a shipped checkpoint by its name.
 
     Raises:
         FileNotFoundError: there is no finished model.
     """
     given = Path(name)
+    if name in _SHIPPED:
+        return _SHIPPED[name]()
     if given.is_file():
         return given
     for folder in (given / "model", given):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from cli.bench.annotators import Annotated, DepthInference
+from cli.bench.generation import Generation, extrapolated, random_pipeline, still_inputs
 from cli.main import build_app
 from idol_eval.baselines import Truth
 from idol_eval.intervals import COVERS_MEANS
 from idol_eval.samples import DepthRule, EvalClip
+from idol_model import recipes
 from idol_prep import annotators
 from idol_prep.annotators.protocol import AnnotatorInfo, Batch
 from idol_prep.schema import Dataset
@@ -232,14 +235,48 @@ def test_lists() -> None:
 def test_cost_of_a_recipe(tmp_path: Path) -> None:
     files = [tmp_path / f"costs.{ending}" for ending in ("json", "md", "tex", "html")]
     to = [part for file in files for part in ("--to", str(file))]
-    done = idol("cost", "debug", "--frames", "2", "--time", "--repeats", "2", "--json", *to)
+    fast = ["--frames", "2", "--time", "--steps", "4", "--timed-steps", "2", "--repeats", "1", "--dtype", "fp32"]
+    done = idol("cost", "debug", *fast, "--json", *to)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
-    assert result["rows"][0]["flops_per_step"] > 0
-    assert result["rows"][0]["seconds"] > 0
+    (row,) = result["rows"]
+    assert row["flops_per_step"] > 0
+    assert row["seconds"] > 0
+    assert row["peak_memory_mb"] > 0
+    assert (row["steps"], row["timed_steps"]) == (4, 2)
+    assert row["rule"].endswith("a generation in 4 steps, float32, extrapolated from 2 steps and one")
+    assert "(from 2 steps)" in files[1].read_text()
     assert json.loads(files[0].read_text()) == result
     assert all("MM-Diffusion" in file.read_text() for file in files[1:])
     line = next(line for line in files[1].read_text().splitlines() if line.startswith("| debug"))
     assert [cell.strip() for cell in line.split("|")[3:10:2]] == ["1.00"] * 4
     shown = idol("table", "7", "--scores", str(files[0]), "--json")
     assert json.loads(shown.stdout)["tables"][0]["gaps"] == ["LDM3D", "MM-Diffusion", "IDOL"]
+
+
+def test_a_generation_runs_every_step_and_decodes() -> None:
+    pipe = random_pipeline(recipes.get("debug"), "cpu", "float32")
+    calls: list[str] = []
+    pipe.unet.register_forward_hook(lambda *_: calls.append("step"))
+    pieces = list(pipe.pieces(**still_inputs(pipe, 3), num_inference_steps=5, guidance_scale=1.0))
+    assert calls.count("step") == 5
+    assert sum(len(piece.video) for piece in pieces) == 3
+
+
+def test_fewer_steps_are_laid_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of 0.5 s and 0.1 s a step: 50 steps are 5.5 s, whether all are run or two and one."""
+    now, ran = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def run(steps: int) -> None:
+        ran.append(steps)
+        now[0] += 0.5 + 0.1 * steps
+
+    assert extrapolated(run, Generation(repeats=2)).seconds == pytest.approx(5.5)
+    assert ran == [1, 50, 50]
+    ran.clear()
+    assert extrapolated(run, Generation(repeats=2, timed_steps=3)).seconds == pytest.approx(5.5)
+    assert ran == [1, 3, 3, 1, 1]
+    assert not Generation(timed_steps=50).extrapolates
+    with pytest.raises(ValueError, match="--timed-steps 60: time between 2 and 50 steps"):
+        Generation(timed_steps=60)

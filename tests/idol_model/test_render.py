@@ -5,18 +5,23 @@ import html.parser
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from cli.main import build_app
 from idol_model.outputs import IdolOutput
 from idol_model.render import export, viewer_html, write_ply
-from idol_model.render.backdrop import backdrop
+from idol_model.render.backdrop import Farthest, MeanBehind, backdrop
+from idol_model.render.orbit import Arc, orbit, view
 from idol_model.render.point_cloud import points
 from idol_model.render.sheets import Grid, sheet
 from idol_model.render.viewer import page
 from idol_model.samples import SampleInfo, SampleWriter
+from idol_prep.video import read_video
 
 
 def scene(frames: int = 5, height: int = 24, width: int = 32):
@@ -175,6 +180,66 @@ def test_a_picture_and_depth_of_two_sizes_are_refused(tmp_path):
         write_ply(tmp_path / "x.ply", np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.float32))
 
 
+def test_what_lies_behind_is_gathered_frame_by_frame():
+    """As from all frames at once; the mean is the plate itself away from outlines, and noise averages out."""
+    video, depth, plate = scene(frames=5)
+    one, calm = Farthest(), MeanBehind()
+    noise = np.random.default_rng(0)
+    for rgb, far in zip(video, depth, strict=True):
+        one.add(rgb, far)
+        calm.add(np.clip(rgb + noise.normal(0, 9, rgb.shape), 0, 255).astype(np.uint8), far)
+    for found, expected in zip(one.backdrop(), backdrop(video, depth), strict=True):
+        assert np.array_equal(found, expected)
+    colour, behind = calm.backdrop()
+    assert behind.min() > 0.99
+    assert np.abs(colour[:, 24:].astype(int) - plate[:, 24:]).mean() < 5  # one frame alone is off by 7
+    with pytest.raises(ValueError, match="at least one frame"):
+        Farthest().backdrop()
+
+
+def test_a_camera_that_does_not_turn_sees_the_frame():
+    video, depth, plate = scene(1)
+    back = (plate, np.ones(depth[0].shape, np.float32))
+    still = Arc(zoom=1.0)
+    seen = view((video[0], depth[0]), back, np.eye(3), still)
+    assert np.abs(seen.astype(int) - video[0])[1:-1, 1:-1].max() <= 6  # two rays a pixel look between pixels of a ramp
+
+
+def test_what_is_near_moves_against_what_is_far():
+    """The near square moves as geometry says, the plate shows where it stood, and its own way mirrors it."""
+    video, depth, plate = scene(1, 48, 64)
+    frame, back = (video[0], depth[0]), (plate, np.ones(depth[0].shape, np.float32))
+    way = Arc(zoom=1.0, degrees=8.0, seconds=4.0)
+    quarter, third = (way.turn(number, 1.0) for number in (1, 3))
+
+    def columns(turn):
+        seen = view(frame, back, turn, way)
+        red = seen[..., 2] < 70  # the plate's blue is 120 everywhere
+        return red.nonzero()[1].mean(), seen
+
+    (right, seen), (left, _) = columns(quarter), columns(third)
+    middle, _ = columns(np.eye(3))
+    point = np.array([(middle + 0.5 - 32) / 64 * (2.6 - 0.12) / 2.6, (24 - 12) / 64, 0.12])  # depth 0.3 in relief 0.6
+    x, _, z = quarter.T @ point
+    assert right == pytest.approx(32 + 64 * x * 2.6 / (2.6 - z) - 0.5, abs=0.7)
+    assert abs(right - middle) > 0.3
+    assert (right - middle) * (left - middle) < 0
+    assert (seen[20:, :, 2] == 120).all()  # nothing of the square is smeared over the plate
+    assert ((seen[..., 2] < 70).sum(axis=1) <= 9).all()
+
+
+def test_an_orbit_is_the_same_twice_and_ends_where_it_began():
+    video, depth, plate = scene(1)
+    back = (plate, np.ones(depth[0].shape, np.float32))
+    frames = [(video[0], depth[0])] * 9
+    one, two = (np.stack(list(orbit(iter(frames), back, 2.0))) for _ in range(2))
+    assert np.array_equal(one, two)
+    assert np.array_equal(one[0], one[8])  # 4 seconds of 2 frames
+    assert not np.array_equal(one[0], one[2])
+    with pytest.raises(ValueError, match="all must have one size"):
+        next(orbit([(video[0], depth[0][:5])], back, 2.0))
+
+
 def test_exports_of_a_sample(tmp_path):
     from tiny_generation import shared
 
@@ -183,8 +248,23 @@ def test_exports_of_a_sample(tmp_path):
     piece = IdolOutput(video=video, depth=depth, depth_rgb=video, confidence=depth)
     with SampleWriter(tmp_path / "s", info) as writer:
         writer.append(piece)
-        writer.finish({}, then=lambda folder: [export(folder, kind) for kind in ("viewer", "ply")])
+        writer.finish({}, then=lambda folder: [export(folder, kind) for kind in ("viewer", "ply", "orbit")])
     assert (tmp_path / "s" / "viewer.html").read_text().startswith("<!doctype html>")
     assert sorted(path.name for path in (tmp_path / "s" / "ply").iterdir()) == [f"{n:06d}.ply" for n in range(4)]
-    with pytest.raises(ValueError, match="choose from viewer, ply"):
+    film = np.stack(list(read_video(tmp_path / "s" / "orbit.mp4")))
+    assert film.shape == (48, 32, 32, 3)  # four frames forth and back until the arc of four seconds closes
+    assert np.abs(film[0].astype(int) - film[12]).mean() > 2
+    with pytest.raises(ValueError, match="choose from viewer, ply, orbit"):
         export(tmp_path / "s", "obj")
+    with pytest.raises(FileExistsError, match="add --overwrite"):
+        export(tmp_path / "s", "ply")
+    told = []
+    export(tmp_path / "s", "ply", overwrite=True, on_frame=lambda *at: told.append(at))
+    assert told == [(number, 4) for number in (1, 2, 3, 4)]
+    assert len(list((tmp_path / "s" / "ply").iterdir())) == 4
+    with pytest.raises(FileNotFoundError, match="is not a sample"):
+        export(tmp_path, "orbit")
+    shown = CliRunner().invoke(build_app(), ["export", str(tmp_path / "s"), "viewer", "--json"])
+    assert (shown.exit_code, shown.stderr.count("add --overwrite")) == (2, 1)
+    shown = CliRunner().invoke(build_app(), ["export", str(tmp_path / "s"), "viewer,ply", "--overwrite", "--json"])
+    assert [Path(file).name for file in json.loads(shown.stdout)["files"]] == ["viewer.html", "ply"]
