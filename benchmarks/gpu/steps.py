@@ -67,7 +67,7 @@ class Stepper:
 
     def move(self) -> None:
         """What the optimiser does once a step."""
-        self.descent.step(self._stage.lr)
+        self.descent.step(self._stage.lr, {})
 
     def step(self) -> float:
         """A whole step of one piece; its loss."""
