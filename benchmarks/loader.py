@@ -109,7 +109,7 @@ def _dataset(home: Path, recipe: Recipe) -> Dataset:
 
 def _cached(home: Path, recipe: Recipe) -> tuple[CacheSource, object, Recipe]:
     clips, model = TrainingClips.of(_dataset(home, recipe)), IdolModel.from_recipe(recipe)
-    how = {"data": recipe.data, "tracks": Reading.of(recipe).tracks, "model": model}
+    how = {"data": recipe.data, "tracks": Reading.of(recipe).tracks, "encoders": latents.Encoders.of(model)}
     made_from = latents.LatentSource(dataset=clips.dataset, ids=clips.ids, **how)
     return CacheSource("cache", latents.open_cache(home / "latents", made_from)), model.foreground, recipe
 

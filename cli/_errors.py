@@ -1,7 +1,7 @@
 """The only place that turns an exception into words: one line naming the thing and the fix.
 
-Exit codes: 2 for what the user can mend, 1 for a fault of ours, 130 for Ctrl-C. ``IDOL_DEBUG=1`` shows the
-traceback instead. What is not in the table is reported as a fault, never swallowed.
+Exit codes: 2 for what the user can mend, 1 for a fault of ours, 130 for Ctrl-C, 143 for SIGTERM while training.
+``IDOL_DEBUG=1`` shows the traceback instead. What is not in the table is reported as a fault, never swallowed.
 """
 
 import errno
@@ -43,11 +43,11 @@ def explained_errors() -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         _leave(
-            "stopped; finished work is kept, the same command continues",
-            INTERRUPTED,
-            "KeyboardInterrupt",
+            str(error) or "stopped; finished work is kept, the same command continues",
+            getattr(error, "exit_code", INTERRUPTED),
+            type(error).__name__,
         )
     except Exception as error:
         if os.environ.get("IDOL_DEBUG", "0") not in ("", "0"):

@@ -81,6 +81,9 @@ def _train(
         bool, typer.Option("--compile", help="Compile the networks first: minutes, then faster steps.")
     ] = False,
     latents: Annotated[Path | None, typer.Option("--cache", help="Folder of latent caches that runs share.")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that several processes wait for each other at most.")
+    ] = 7200,
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout some GPUs prefer.")] = False,
     loader_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads that read samples [default: one a core of this process].")
@@ -106,7 +109,7 @@ def _train(
     chain = links(resolved, _defaults.run_folder(recipe, output).path)
     how = {"device": device, "engine": engine, "preview_every": preview, "compile": compiled}
     more = {"channels_last": channels_last, "latents": latents, "watchers": _watchers(watch), "tf32": tf32}
-    more |= {"loader_threads": loader_threads}
+    more |= {"loader_threads": loader_threads, "timeout": timeout}
     parts = named_parts(data)
     journey = _Journey(chain, parts, named_parts(stills) if stills else parts, stage)
     if fork is not None:
@@ -151,7 +154,7 @@ class _Journey:
         named = ", ".join(f"{part.path} (weight {part.weight:g})" for part in parts)
         _defaults.announce(out, recipe=f"{link.recipe.name} ({link.recipe.summary})", data=named, run=str(link.run))
         with StageBars(out) as bars:
-            how = TrainOptions(report=bars.show, stage=self.stage, **options)
+            how = TrainOptions(report=bars.show, say=out.note, stage=self.stage, **options)
             made = train(link.recipe, parts, link.run, how)
         out.line(f"trained model: {made}" if link.finished else f"stage {self.stage} is done: {made}")
         faults = say_faults(out, link.run)

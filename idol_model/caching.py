@@ -9,7 +9,7 @@ import torch
 from idol_model import checkpoint, weights
 from idol_model.feed.run_data import Places, RunData, Told
 from idol_model.feed.training_data import DataPart, TrainingData
-from idol_model.latents import LatentCache
+from idol_model.latents import Encoders, LatentCache
 from idol_model.model import IdolModel
 from idol_model.recipe import Recipe
 
@@ -43,7 +43,7 @@ def make_caches(
     opened.check(recipe)
     weights.check_present(recipe)
     model = _frozen_parts(recipe, plan.run).to(plan.device).eval()
-    return RunData(opened, recipe, model, plan.places).caches(told)
+    return RunData(opened, recipe, lambda: Encoders.of(model), plan.places).caches(told)
 
 
 def _frozen_parts(recipe: Recipe, run: Path) -> IdolModel:

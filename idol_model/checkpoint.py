@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from idol_model.tensor_file import write_tensors
 
 FORMAT = "idol-checkpoint"
 VERSION = 1
@@ -38,6 +39,11 @@ class Position:
     def order(self) -> tuple[int, int]:
         """Sorts positions of one run in time."""
         return self.stage_index, self.step
+
+    @property
+    def folder(self) -> str:
+        """Name of the checkpoint there."""
+        return f"{self.stage}-{self.step:06d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +78,12 @@ def save(
     Raises:
         OSError: the disk is full or not writable; the earlier checkpoints are untouched.
     """
-    final = folder / f"{position.stage}-{position.step:06d}"
+    final = folder / position.folder
     temporary = folder / f"{_TEMPORARY}{final.name}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        hashes = {name: _write_tensors(temporary / f"{name}.safetensors", group) for name, group in tensors.items()}
+        hashes = {name: write_tensors(temporary / f"{name}.safetensors", group) for name, group in tensors.items()}
         _write_state(temporary / "state.json", position, hashes, extra or {})
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -143,23 +149,6 @@ def _damage(checkpoint: Checkpoint) -> str | None:
         if file_hash(file) != expected:
             return f"{file.name} is damaged (its hash differs)"
     return None
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(plain, path)
-    except SafetensorError as error:
-        raise _as_os_error(error, path) from None
-    _flush(path)
-    return file_hash(path)
-
-
-def _as_os_error(error: SafetensorError, path: Path) -> OSError:
-    """The system's error inside safetensors' message, for example ``(os error 28)``."""
-    _, found, number = str(error).partition("os error ")
-    code = int(number.split(")")[0]) if found else 5
-    return OSError(code, os.strerror(code), str(path))
 
 
 def _write_state(path: Path, position: Position, hashes: Mapping[str, str], extra: Mapping[str, Any]) -> None:

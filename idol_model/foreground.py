@@ -141,8 +141,12 @@ Foreground = ClipForeground | ConvForeground
 
 def build(config: ForegroundConfig) -> Foreground:
     """The encoder of a configuration, freshly initialised."""
-    cls = ClipForeground if isinstance(config, ClipForegroundConfig) else ConvForeground
-    return cls(to_dict(config))
+    return class_of(config)(to_dict(config))
+
+
+def class_of(config: ForegroundConfig) -> type[Foreground]:
+    """The class of a configuration's encoder."""
+    return ClipForeground if isinstance(config, ClipForegroundConfig) else ConvForeground
 
 
 def _final_norm(clip: CLIPVisionModel) -> nn.Module:

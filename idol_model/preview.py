@@ -7,6 +7,7 @@ Nothing here touches what training depends on.
 """
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,17 @@ from idol_prep.schema import Clip, Dataset
 CLIPS = 4
 
 
+def _never() -> bool:
+    return False
+
+
 class Preview:
     """Generates the first clips of the ``val`` split; of ``train`` where there is none, and says so in its log."""
 
-    def __init__(self, recipe: Recipe, model: IdolModel, dataset: Dataset, run: RunFolder) -> None:
+    def __init__(
+        self, recipe: Recipe, model: IdolModel, dataset: Dataset, run: RunFolder, stops: Callable[[], bool] = _never
+    ) -> None:
+        self._stops = stops
         self._pipeline = IdolPipeline.from_model(model, recipe)
         self._pipeline.set_progress_bar_config(disable=True)
         self._recipe, self._run = recipe, run
@@ -41,10 +49,15 @@ class Preview:
         self._clips = [dataset.clip(record.id) for record in records]
 
     def show(self, position: Position, frames: int) -> Sheet | None:
-        """Write the sheet of windows of ``frames`` frames; None in a process that writes nothing."""
-        rows, errors = zip(*(self._row(clip, frames) for clip in self._clips), strict=True)
+        """Write the sheet of windows of ``frames`` frames; None in a process that writes nothing, or where it stops."""
+        made = []
+        for clip in self._clips:
+            if self._stops():
+                return None
+            made.append(self._row(clip, frames))
         if not self._run.writes:  # generated all the same: processes that share weights need each other
             return None
+        rows, errors = zip(*made, strict=True)
         folder = self._run.path / "previews"
         folder.mkdir(exist_ok=True)
         path = folder / f"{position.stage}-{position.step:06d}.png"

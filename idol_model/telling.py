@@ -1,6 +1,6 @@
 """What a run says while it trains: to whoever listens, to its log, to its watchers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,24 @@ class Sheet:
     depth_mse: float | None
 
 
+def _unheard(line: str) -> None:
+    del line
+
+
 class Telling:
     """Every step is reported; every ``log_every`` steps, and the last of a stage, go into the log and to watchers."""
 
-    def __init__(self, run: RunFolder, report: Report, log_every: int, watchers: Sequence[WatcherKind] = ()) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        report: Report,
+        log_every: int,
+        watchers: Sequence[WatcherKind] = (),
+        say: Callable[[str], None] = _unheard,
+    ) -> None:
         self._run, self._report, self._log_every = run, report, log_every
+        self.say = say
+        """Called with a line for the user."""
         self._watchers = Watchers(watchers, run)
 
     def begin(self, stage: str, step: int) -> None:

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import torch
 
-from idol_model import checkpoint, engines, optimizers, watching, weights
+from idol_model import checkpoint, engines, foreground, optimizers, watching, weights
 from idol_model.codec_trainer import CodecPhase
 from idol_model.device import DeviceName
 from idol_model.engines import EngineKind
 from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.training_data import DataPart, TrainingData
+from idol_model.latents import Encoders
 from idol_model.lora.layers import adaptation
 from idol_model.model import IdolModel
 from idol_model.phases import DiffusionPhase
+from idol_model.processes import TIMEOUT
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import Progress, Report, RunFolder
 from idol_model.telling import Telling
@@ -29,8 +31,8 @@ from idol_model.watching import WatcherKind
 from idol_prep.schema import Polarity
 
 
-def _silent(progress: Progress) -> None:
-    del progress
+def _silent(said: Progress | str) -> None:
+    del said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class TrainOptions:
     engine: EngineKind = "ddp"
     """How several processes work together (`idol_model.engines`); one process needs none of them."""
     report: Report = _silent
+    say: Callable[[str], None] = _silent
+    """Called with a line for the user, from a thread of its own."""
     preview_every: int = 0
     """Steps between pictures of held-out clips (`idol_model.preview`); 0 makes none."""
     compile: bool = False
@@ -55,6 +59,8 @@ class TrainOptions:
     """Who else is told of losses and previews (`idol_model.watching`)."""
     channels_last: bool = False
     """Keep convolutions' tensors with their channels last; faster on some GPUs."""
+    timeout: float = TIMEOUT
+    """Seconds that several processes wait for each other before the run ends and names those that are missing."""
     loader_threads: int | None = None
     """Threads that read and decode samples; None is one a core (`idol_model.feed.feed.default_readers`)."""
     command: list[str] = field(default_factory=lambda: list(sys.argv))
@@ -69,6 +75,9 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
         RunMismatch: ``run`` belongs to another recipe or other data, or another process is training there.
         DataShortage: the data lacks what the recipe needs.
         FileNotFoundError: the pre-trained weights of the recipe are not on this machine.
+        TrainingInterrupted: Ctrl-C or SIGTERM; where the run stands is saved (`idol_model.stopping`).
+        ProcessMissing: a process of the run did not come in time (`TrainOptions.timeout`).
+        OSError: the disk is full; the earlier checkpoints are untouched.
         idol_prep.schema.DataError: ``data`` is not a prepared data set.
     """
     options = options or TrainOptions()
@@ -79,8 +88,9 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     optimizers.check_present(recipe.optimizer)
     adaptation(recipe.lora).check_present()
     watching.check_present(options.watchers)
-    engine = engines.start(options.engine, recipe, options.device, tf32=options.tf32)
-    with engine.main_first():
+    how = {"tf32": options.tf32, "timeout": options.timeout}
+    engine = engines.start(options.engine, recipe, options.device, **how)
+    with engine.main_first("the run's folder is opened"):
         folder = RunFolder.open(run, recipe, opened.record(), options.command, writes=engine.main)
     with folder.claimed():
         if not folder.finished:
@@ -89,8 +99,10 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
             weights.start_from(recipe, model)
             adaptation(recipe.lora).attach(model)
             _prepared(model, recipe, options)
-            telling = Telling(folder, options.report, recipe.log_every, options.watchers)
-            _Run(recipe, model, opened, Trainer(recipe, model, folder, engine, telling), options).all()
+            telling = Telling(folder, options.report, recipe.log_every, options.watchers, options.say)
+            trainer = Trainer(recipe, model, folder, engine, telling)
+            with trainer.stopping.handled(), trainer:
+                _Run(recipe, model, opened, trainer, options).all()
             telling.close()
     return folder.model if folder.finished else checkpoint.located(folder.checkpoints)
 
@@ -128,8 +140,8 @@ class _Run:
     ) -> None:
         self.recipe, self.model, self.data, self.trainer = recipe, model, data, trainer
         self._options = options
-        cached = options.latents or trainer.run.latents
-        self._run_data = RunData(data, recipe, model, Places(trainer.run.path, cached), options.loader_threads)
+        places = Places(trainer.run.path, options.latents or trainer.run.latents, trainer.engine.group)
+        self._run_data = RunData(data, recipe, self._encoders, places, options.loader_threads)
         self._trainable = [name for name, _ in model.trainable()]
 
     def all(self) -> None:
@@ -172,7 +184,7 @@ class _Run:
         if engine.main:
             lora.finish(model, self.trainer.run.path, codec=self.recipe.codec_stage is not None)
             save_model(model.eval(), self.recipe, self.trainer.run.model, self.data.depth_polarity(self.recipe))
-        engine.wait()
+        engine.group.wait("the model is saved")
 
     def _empty(self) -> IdolModel:
         """A model with the names of the one that was trained."""
@@ -181,8 +193,7 @@ class _Run:
         return model
 
     def _phase(self, stage: Stage) -> DiffusionPhase:
-        with self.trainer.engine.main_first():
-            feed = self._run_data.feed(stage, self._telling("latents"))
+        feed = self._run_data.feed(stage, self._telling("latents"))
         if feed.plan.left_out:
             warnings.warn(
                 f"stage {stage.name}: {feed.plan.left_out} of {self.data.items} clips are shorter than its "
@@ -190,12 +201,18 @@ class _Run:
             )
         return DiffusionPhase(self.recipe, stage, self.model, self._trainable, feed)
 
+    def _encoders(self) -> Encoders:
+        """What makes latents, as one process has it: an engine may have split the foreground encoder. Collective."""
+        engine, model = self.trainer.engine, self.model
+        encoder = engine.plain(model.foreground, lambda: foreground.build(self.recipe.foreground))
+        return Encoders(model.codec, encoder.to(engine.device), model.streams)
+
     def _look(self) -> Look | None:
         if self._options.preview_every == 0:
             return None
         from idol_model.preview import Preview
 
-        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run)
+        preview = Preview(self.recipe, self.model, self.data.first_dataset(), self.trainer.run, self.trainer.stops)
         return Look(self._options.preview_every, lambda position, stage: preview.show(position, stage.frames))
 
     def _telling(self, what: str) -> Callable[[int, int], None]:

@@ -17,7 +17,12 @@ _CODECS: dict[type, Any] = {
 
 def build(config: CodecConfig) -> Codec:
     """The codec of a configuration, freshly initialised."""
-    return _CODECS[type(config)].of(config)
+    return class_of(config).of(config)
+
+
+def class_of(config: Any) -> Any:
+    """The class of the codec of a `CodecConfig`."""
+    return _CODECS[type(config)]
 
 
 __all__ = [
@@ -30,4 +35,5 @@ __all__ = [
     "KlCodec",
     "KlCodecConfig",
     "build",
+    "class_of",
 ]

@@ -1,6 +1,7 @@
 """Gradient descent of one stage: gradients added up over pieces, steps of the optimiser, its state by name."""
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -17,8 +18,19 @@ if TYPE_CHECKING:
     from idol_model.engines.replicated import Replicated
 
 
-class GradientNotFinite(ValueError):
-    """A step's gradient is infinite or not a number; nothing was moved."""
+class NotFinite(ValueError):
+    """Terms of a step's loss, or its gradient, are NaN or infinite; nothing was moved. ``names`` are the terms."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"{', '.join(names) or 'the gradient'} is not a number")
+        self.names = names
+
+
+def check_finite(values: Mapping[str, float], gradient: float = 0.0) -> None:
+    """Raises `NotFinite` where a value of a step or the norm of its gradient is not finite."""
+    names = [name for name, value in values.items() if not math.isfinite(value)]
+    if names or not math.isfinite(gradient):
+        raise NotFinite(names)
 
 
 class Descent(Protocol):
@@ -33,11 +45,14 @@ class Descent(Protocol):
         """Add ``share`` times the gradient of some samples' loss; with ``last`` the step's gradient is complete."""
         ...
 
-    def step(self, rate: float) -> None:
+    def step(self, rate: float, values: Mapping[str, Tensor]) -> dict[str, float]:
         """Clip the gradient that was added up, move the weights by it, and forget it.
 
+        Returns ``values``, numbers of the step, as means over processes. The device is waited for once: they and the
+        gradient's norm are read together, before the weights move.
+
         Raises:
-            GradientNotFinite: where no scale of the loss can be lowered for it.
+            NotFinite: a value is NaN or infinite; or the gradient is, where no scale of the loss can be lowered for it.
         """
         ...
 
@@ -52,6 +67,9 @@ class Descent(Protocol):
     def close(self) -> None:
         """Let go of module and optimiser; the weights stay where they are."""
         ...
+
+
+_NORM = "gradient norm"
 
 
 class AccelerateDescent:
@@ -72,15 +90,17 @@ class AccelerateDescent:
             self._accelerator.backward(losses.total * share)
         return losses
 
-    def step(self, rate: float) -> None:
+    def step(self, rate: float, values: Mapping[str, Tensor]) -> dict[str, float]:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         parameters = [parameter for _, parameter in self._named]
         norm = cast(Tensor, self._accelerator.clip_grad_norm_(parameters, self._most_norm))
-        if self.scaler is None and not math.isfinite(norm.item()):
-            raise GradientNotFinite("the gradient is not a number")
+        read = self._engine.mean({**values, **self._engine.whole({_NORM: norm})})
+        gradient = read.pop(_NORM)
+        check_finite(read, gradient if self.scaler is None else 0.0)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        return read
 
     def state(self) -> dict[str, Tensor]:
         return self._engine.whole(optimizers.state_tensors(self._named, self._optimizer.optimizer))

@@ -2,10 +2,11 @@
 
 import resource
 import sys
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
+from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
 from idol_model.allocator import keep_freed_memory
@@ -13,8 +14,10 @@ from idol_model.device import DeviceName, allow_tf32, check_dtype, find_device
 from idol_model.recipe import Recipe
 
 
-def start_accelerator(recipe: Recipe, device: DeviceName, tf32: bool = False) -> Accelerator:
+def start_accelerator(recipe: Recipe, device: DeviceName, timeout: float, tf32: bool = False) -> Accelerator:
     """Accelerate on the device asked for; it joins the other processes of a run that was started with several.
+
+    Their collectives wait ``timeout`` seconds at most.
 
     Raises:
         ValueError: the device is not there or cannot do the precision.
@@ -32,8 +35,9 @@ def start_accelerator(recipe: Recipe, device: DeviceName, tf32: bool = False) ->
     unused = DistributedDataParallelKwargs(find_unused_parameters=True, gradient_as_bucket_view=True)
     # A weight cast to low precision is kept for its next use, and blocks computed again make none of the first one's.
     casts = AutocastKwargs(cache_enabled=not recipe.memory.recompute)
+    waiting = InitProcessGroupKwargs(timeout=timedelta(seconds=timeout))
     mixed = {"fp32": "no"}.get(recipe.precision, recipe.precision)
-    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts])
+    return Accelerator(mixed_precision=mixed, cpu=on_cpu, kwargs_handlers=[unused, casts, waiting])
 
 
 class Autocast(nn.Module):

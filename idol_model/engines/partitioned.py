@@ -12,6 +12,7 @@ from idol_model.engines.machine import Autocast
 from idol_model.engines.replicated import Replicated
 from idol_model.engines.zero import ZeroDescent
 from idol_model.optimizers import Named
+from idol_model.processes import TIMEOUT
 from idol_model.recipe import Recipe, Stage
 
 
@@ -24,8 +25,8 @@ class Partitioned(Replicated):
 
     offloads = True
 
-    def __init__(self, accelerator: Accelerator, recipe: Recipe) -> None:
-        super().__init__(accelerator, recipe)
+    def __init__(self, accelerator: Accelerator, recipe: Recipe, timeout: float = TIMEOUT) -> None:
+        super().__init__(accelerator, recipe, timeout)
         _check(recipe)
         self.offload = recipe.memory.offload
         _join(self.device)

@@ -1,18 +1,18 @@
 """Every process holds all weights: one process alone, or several that average their gradients (DDP)."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from idol_model.division import Division
 from idol_model.engines.descent import AccelerateDescent, Descent
 from idol_model.engines.machine import most_memory
 from idol_model.optimizers import Named
+from idol_model.processes import TIMEOUT, Alone, Together
 from idol_model.recipe import OptimizerKind, Recipe, Stage
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -27,7 +27,7 @@ class Replicated:
     offloads = False
     """Whether the engine can keep the optimiser's state in the CPU's memory."""
 
-    def __init__(self, accelerator: Accelerator, recipe: Recipe) -> None:
+    def __init__(self, accelerator: Accelerator, recipe: Recipe, timeout: float = TIMEOUT) -> None:
         if recipe.memory.offload and not self.offloads:
             raise ValueError(
                 "memory.offload: only engine deepspeed keeps the optimiser's state in the CPU's memory; "
@@ -36,20 +36,22 @@ class Replicated:
         self.accelerator = accelerator
         self.optimizer: OptimizerKind = recipe.optimizer
         self.device = accelerator.device
+        self.group = Together(timeout) if accelerator.num_processes > 1 else Alone()
         self.division = Division(accelerator.process_index, accelerator.num_processes, recipe.memory)
 
     @property
     def main(self) -> bool:
         """Whether this process writes what is written once."""
-        return self.accelerator.is_main_process
+        return self.group.main
 
-    def main_first(self) -> AbstractContextManager[None]:
-        """What the main process does inside is done when the others enter. Collective."""
-        return self.accelerator.main_process_first()
-
-    def wait(self) -> None:
-        """Until all processes are here. Collective."""
-        self.accelerator.wait_for_everyone()
+    @contextmanager
+    def main_first(self, what: str) -> Iterator[None]:
+        """What the main process does inside is done when the others enter; ``what`` names it. Collective."""
+        if not self.main:
+            self.group.wait(what)
+        yield
+        if self.main:
+            self.group.wait(what)
 
     # ---- a stage
 
@@ -80,7 +82,8 @@ class Replicated:
         return value.to(like.device) if value.ndim else value
 
     def plain(self, model: Model, make: Callable[[], Model]) -> Model:
-        """The model with whole weights; ``make`` builds an empty one. Collective."""
+        """The model, or a part of it, as one process has it, to be used and not trained: whole weights, no methods of
+        the engine's. ``make`` builds an empty one. Collective."""
         del make
         return model
 
@@ -88,14 +91,12 @@ class Replicated:
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """The mean over processes of some numbers. Collective."""
-        stacked = torch.stack([value.detach().float() for value in values.values()])
+        if not values:
+            return {}
+        stacked = torch.stack([value.detach().to(self.device, torch.float32) for value in values.values()])
         if self.division.processes > 1:
             stacked = cast(Tensor, self.accelerator.reduce(stacked, reduction="mean"))
         return dict(zip(values, stacked.tolist(), strict=True))
-
-    def all_of(self, names: list[str]) -> list[str]:
-        """What every process has found, by rank. Collective."""
-        return gather_object(names) if self.division.processes > 1 else names
 
     @property
     def most_memory(self) -> int:

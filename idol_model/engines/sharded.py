@@ -11,6 +11,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from idol_model.engines.machine import Autocast
 from idol_model.engines.replicated import Model, Replicated
+from idol_model.processes import TIMEOUT
 from idol_model.recipe import Recipe
 
 _ALSO_FORWARD = ("prepare", "read", "project")
@@ -20,8 +21,8 @@ _ALSO_FORWARD = ("prepare", "read", "project")
 class Sharded(Replicated):
     """Weights are brought together for a unit while it runs. A stage without units is replicated."""
 
-    def __init__(self, accelerator: Accelerator, recipe: Recipe) -> None:
-        super().__init__(accelerator, recipe)
+    def __init__(self, accelerator: Accelerator, recipe: Recipe, timeout: float = TIMEOUT) -> None:
+        super().__init__(accelerator, recipe, timeout)
         if accelerator.num_processes < 2:
             raise ValueError("engine fsdp: shares weights among processes, and there is one; start it with torchrun")
         if recipe.optimizer == "adamw_8bit":
@@ -62,6 +63,8 @@ class Sharded(Replicated):
         return distribute_tensor(value.to(self.device), self._mesh, like.placements)
 
     def plain(self, model: Model, make: Callable[[], Model]) -> Model:
-        fresh = make()
+        if not any(isinstance(module, FSDPModule) for module in model.modules()):
+            return model
+        fresh = make().requires_grad_(False)
         fresh.load_state_dict(self.whole(model.state_dict()))
         return fresh

@@ -4,6 +4,7 @@ DeepSpeed lays all weights in one row and gives each process a stretch of it; th
 """
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from torch import Tensor, distributed, nn
 
 from idol_model import optimizers
 from idol_model.chance import Chance
-from idol_model.engines.descent import GradientNotFinite
+from idol_model.engines.descent import NotFinite, check_finite
 from idol_model.objective import Losses
 from idol_model.optimizers import Named
 from idol_model.recipe import Stage
@@ -56,24 +57,27 @@ class ZeroDescent:
         self._zero.backward(total * share)
         return losses
 
-    def step(self, rate: float) -> None:
+    def step(self, rate: float, values: Mapping[str, Tensor]) -> dict[str, float]:
         """As for other engines: parameters without a gradient keep their values, without decay.
 
         Raises:
-            GradientNotFinite: nothing was moved.
+            NotFinite: nothing was moved.
         """
         from deepspeed.utils import safe_set_full_fp32_param  # pyright: ignore[reportMissingImports]
 
+        read = self._engine.mean(values)
+        check_finite(read)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._idle = self._without_gradient()
         kept = [parameter.detach().clone() for parameter in self._idle]
         self._zero.step()
         if not self._zero.was_step_applied():
-            raise GradientNotFinite("the gradient is not a number")
+            raise NotFinite([])
         for parameter, value in zip(self._idle, kept, strict=True):
             parameter.data.copy_(value)
             safe_set_full_fp32_param(parameter, value)
+        return read
 
     def state(self) -> dict[str, Tensor]:
         from deepspeed.utils import safe_get_full_optimizer_state  # pyright: ignore[reportMissingImports]

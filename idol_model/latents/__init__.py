@@ -5,7 +5,7 @@ right or is not found.
 """
 
 from idol_model.latents.build import open_cache, remove_others
-from idol_model.latents.key import LatentSource, cache_key
+from idol_model.latents.key import Encoders, LatentSource, cache_key
 from idol_model.latents.read import LatentCache, LatentSample
 
-__all__ = ["LatentCache", "LatentSample", "LatentSource", "cache_key", "open_cache", "remove_others"]
+__all__ = ["Encoders", "LatentCache", "LatentSample", "LatentSource", "cache_key", "open_cache", "remove_others"]

@@ -147,7 +147,7 @@ def test_what_could_not_be_read_is_said_at_the_end(tmp_path):
     assert "1 samples cannot be read, 0 are allowed" in stopped.stderr
 
 
-def test_ctrl_c_is_one_line_and_keeps_finished_checkpoints(tmp_path):
+def test_ctrl_c_saves_where_it_stands_and_says_so_in_one_line(tmp_path):
     def press() -> None:
         while not list(tmp_path.glob("checkpoints/codec-*/state.json")):
             time.sleep(0.01)
@@ -158,6 +158,10 @@ def test_ctrl_c_is_one_line_and_keeps_finished_checkpoints(tmp_path):
     result = idol("debug", "--data", dancers(), "-o", tmp_path, "--device", "cpu", "--set", "codec_stage.steps=100000")
     waiting.join()
     assert result.exit_code == 130
-    assert "finished work is kept" in result.stderr
-    assert checkpoint.newest(tmp_path / "checkpoints") is not None
+    found = checkpoint.newest(tmp_path / "checkpoints")
+    assert found is not None
+    step = found.position.step
+    assert (
+        f"stopped after step {step} of 100000 of stage codec; saved in {found.path}, the same command" in result.stderr
+    )
     assert not (tmp_path / "model").exists()

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import train_forked
 from several_processes import train_in_processes
 from tiny_training import Stop, dancers, run, tiny
 
 from idol_model import checkpoint, engines, optimizers
 from idol_model.division import Division
+from idol_model.foreground import ClipForegroundConfig
 from idol_model.recipe import MemoryConfig, Recipe, Stage
+from idol_model.training import TrainOptions
 
 STEPS = 5
 """Of each of two stages."""
@@ -21,9 +24,10 @@ DEEPSPEED = pytest.param(
 )
 
 
-def plain_sgd(**memory) -> Recipe:
-    """Both diffusion stages by plain gradient descent, no codec, four samples a step."""
-    recipe = tiny(codec_stage=None, cached=False)
+def plain_sgd(*, cached: bool = True, **memory) -> Recipe:
+    """Both diffusion stages by plain gradient descent, no codec, four samples a step, an encoder with a frozen part."""
+    clip = ClipForegroundConfig(tokens=16, hidden=16, layers=1, heads=2, patch=8, size=16)
+    recipe = tiny(codec_stage=None, cached=cached, foreground=clip)
     own = tuple(
         dataclasses.replace(
             stage, steps=STEPS, batch_size=4, lr=0.05, weight_decay=0.0, warmup=0.0, clip_norm=1.0, ema=0.5
@@ -42,6 +46,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def terms(folder: Path) -> torch.Tensor:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return torch.tensor([line["total"] for line in lines], dtype=torch.float64)
+
+
+def cache(folder: Path) -> dict[str, bytes]:
+    """The one latent cache of a run, which its stages share: names and bytes of its files."""
+    (made,) = [path for path in (folder / "latents").iterdir() if path.is_dir()]
+    return {f"{made.name}/{file.name}": file.read_bytes() for file in made.iterdir()}
 
 
 def assert_same_log(folder: Path, whole: Path) -> None:
@@ -73,12 +83,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:FSDP2-wrapped module .*:UserWarning")
 @pytest.mark.parametrize("engine", ["ddp", "fsdp", DEEPSPEED])
 def test_two_processes_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
-    ended = train_in_processes(plain_sgd(), dancers(), tmp_path / "run", engine=engine)
-    assert ended.returncode == 0, ended.stderr
+    options = TrainOptions(device="cpu", engine=engine, command=["test"])
+    ended = train_forked(plain_sgd(), dancers(), tmp_path / "run", lambda rank: options)
+    assert ended == [tmp_path / "run" / "model"] * 2
     assert_same_log(tmp_path / "run", whole)
     assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-5
+    assert cache(tmp_path / "run") == cache(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["ddp", "fsdp", DEEPSPEED])
+def test_two_processes_that_encode_on_the_way_equal_one(engine: str, whole: Path, tmp_path: Path) -> None:
+    ended = train_in_processes(plain_sgd(cached=False), dancers(), tmp_path / "run", engine=engine)
+    assert ended.returncode == 0, ended.stderr
+    assert distance(weights(tmp_path / "run"), weights(whole)) < 1e-4
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -19,6 +19,7 @@ from idol_model.feed.run_data import Places, RunData
 from idol_model.feed.sources import Reading
 from idol_model.feed.training_data import DataPart, TrainingData
 from idol_model.inputs import ClipInputs
+from idol_model.latents import Encoders
 from idol_model.model import IdolModel
 from idol_model.pipeline import IdolPipeline
 from idol_model.recipe import Recipe
@@ -61,7 +62,8 @@ def run_data(recipe: Recipe, data, folder: Path) -> RunData:
     torch.manual_seed(0)
     opened = TrainingData.open(data)
     opened.check(recipe)
-    return RunData(opened, recipe, IdolModel.from_recipe(recipe), Places(folder, folder / "latents"))
+    encoders = Encoders.of(IdolModel.from_recipe(recipe))
+    return RunData(opened, recipe, lambda: encoders, Places(folder, folder / "latents"))
 
 
 def test_pictures_of_shards_become_batches(pictures, tmp_path):
@@ -99,9 +101,9 @@ def test_batches_do_not_depend_on_how_many_threads_read_them(pictures, tmp_path)
     shutil.copytree(pictures, root)
     (root / "shards" / "000001.tar").write_bytes(b"")  # replaced items too
     recipe, opened = pretraining().override(["data.most_faults=0.5"]), TrainingData.open(root)
-    model, found = IdolModel.from_recipe(recipe), []
+    encoders, found = Encoders.of(IdolModel.from_recipe(recipe)), []
     for readers in (1, 5):
-        data = RunData(opened, recipe, model, Places(tmp_path / str(readers), tmp_path), readers)
+        data = RunData(opened, recipe, lambda: encoders, Places(tmp_path / str(readers), tmp_path), readers)
         (tmp_path / str(readers)).mkdir()
         feed = data.feed(recipe.stages[0])
         found.append([feed.batch(feed.plan.step(step)) for step in range(4)])

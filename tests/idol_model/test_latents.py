@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from forked import forked
 from tiny_training import FRAMES, dancers, tiny
 
 from idol_model import latents
@@ -23,19 +24,24 @@ from idol_model.feed.faults import FaultLog
 from idol_model.feed.feed import Feed, LatentCollate, Origin, PictureCollate
 from idol_model.feed.sources import CacheSource, Reading, Source
 from idol_model.foreground import ClipForegroundConfig
-from idol_model.latents import LatentSource, build, cache_key, open_cache
+from idol_model.latents import Encoders, LatentSource, cache_key, open_cache
 from idol_model.model import IdolModel
+from idol_model.processes import ProcessMissing, Together
 from idol_model.recipe import Recipe
 from idol_prep.schema import Dataset
 
 
 def source(recipe: Recipe | None = None, **data_changes) -> LatentSource:
-    torch.manual_seed(0)
     recipe = recipe or tiny()
     clips = TrainingClips.of(Dataset.open(dancers()))
     config = dataclasses.replace(recipe.data, **data_changes)
-    model, tracks = IdolModel.from_recipe(recipe), Reading.of(recipe).tracks
-    return LatentSource(dataset=clips.dataset, ids=clips.ids, data=config, tracks=tracks, model=model)
+    how = {"tracks": Reading.of(recipe).tracks, "encoders": Encoders.of(model(recipe))}
+    return LatentSource(dataset=clips.dataset, ids=clips.ids, data=config, **how)
+
+
+def model(recipe: Recipe) -> IdolModel:
+    torch.manual_seed(0)
+    return IdolModel.from_recipe(recipe)
 
 
 def with_clip() -> Recipe:
@@ -53,15 +59,15 @@ def test_cached_batches_equal_encoded_pictures(tmp_path, recipe):
     def feed(source: Source, collate) -> Feed:
         return Feed(Origin([source], [1.0], faults), recipe, stage, collate)
 
-    cached = feed(CacheSource("cache", open_cache(tmp_path, made)), LatentCollate(made.model.foreground))
+    cached = feed(CacheSource("cache", open_cache(tmp_path, made)), LatentCollate(made.encoders.foreground))
     clips = TrainingClips.of(made.dataset).source(Reading.of(recipe))
-    direct = feed(clips, PictureCollate(recipe.data, made.model.foreground))
+    direct = feed(clips, PictureCollate(recipe.data, made.encoders.foreground))
     assert cached.plan.items == direct.plan.items == 4
-    left_out = 0
+    left_out, encoder = 0, model(recipe)
     for step in range(6):
         windows = cached.plan.step(step)
         left_out += sum(window.foreground_left_out for window in windows)
-        fast, slow = cached.batch(windows).latents(), made.model.encode(direct.batch(windows))
+        fast, slow = cached.batch(windows).latents(), encoder.encode(direct.batch(windows))
         assert fast.ids == slow.ids
         for name in ("z_SBLCHW", "background_BCHW", "pose_BLCHW", "foreground"):
             assert torch.allclose(getattr(fast, name), getattr(slow, name), atol=1e-5), name
@@ -73,7 +79,7 @@ def test_a_frozen_encoder_is_kept_up_to_its_trained_projection(tmp_path):
     cache = open_cache(tmp_path, made)
     folder = tmp_path / cache_key(made)
     assert np.load(folder / "foregrounds.npy", mmap_mode="r").shape == (4, 5, 16)
-    assert made.model.foreground.projection.weight.requires_grad
+    assert made.encoders.foreground.projection.weight.requires_grad
     assert cache.lengths == (FRAMES,) * 4
 
 
@@ -93,14 +99,14 @@ def changed(recipe: Recipe | None, change) -> LatentSource:
 
 
 def other_weights(part: str):
-    return lambda made: next(getattr(made.model, part).parameters()).add_(1e-3)
+    return lambda made: next(getattr(made.encoders, part).parameters()).add_(1e-3)
 
 
 def test_each_part_of_what_a_cache_is_made_from_has_another_key():
     first = source(with_clip())
     others = {
         "codec's weights": changed(with_clip(), other_weights("codec")),
-        "codec's buffers": changed(with_clip(), lambda made: made.model.codec.scale.mul_(2)),
+        "codec's buffers": changed(with_clip(), lambda made: made.encoders.codec.scale.mul_(2)),
         "encoder's frozen weights": changed(with_clip(), other_weights("foreground")),
         "encoder's kind": source(),
         "data": dataclasses.replace(first, dataset=Dataset.open(dancers(seed=4))),
@@ -122,9 +128,8 @@ def test_each_part_of_what_a_cache_is_made_from_has_another_key():
 
 def test_what_changes_no_value_has_the_same_key():
     first = source(with_clip())
-    trained = changed(with_clip(), lambda made: made.model.foreground.projection.weight.add_(1))
-    moved = changed(with_clip(), other_weights("unet"))
-    for same in (source(with_clip()), trained, moved, source(with_clip(), foreground_dropout=0.5, most_faults=3.0)):
+    trained = changed(with_clip(), lambda made: made.encoders.foreground.projection.weight.add_(1))
+    for same in (source(with_clip()), trained, source(with_clip(), foreground_dropout=0.5, most_faults=3.0)):
         assert cache_key(same) == cache_key(first)
 
 
@@ -151,9 +156,7 @@ build.open_cache(Path({root!r}), source(), die)
 """
 
 
-def test_a_build_that_broke_off_goes_on_where_it_stood(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "_NOTED_EVERY", 2)
-
+def test_a_build_that_broke_off_goes_on_where_it_stood(tmp_path):
     def stop(done: int, total: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
@@ -163,7 +166,7 @@ def test_a_build_that_broke_off_goes_on_where_it_stood(tmp_path, monkeypatch):
     assert not (tmp_path / cache_key(source())).exists()
     seen = []
     open_cache(tmp_path, source(), lambda done, total: seen.append(done))
-    assert seen == [3, 4]  # the third was made, but not noted to be on the disk
+    assert seen == [4]  # what was made is noted before it ends
 
 
 @pytest.mark.slow
@@ -183,6 +186,59 @@ def test_a_killed_build_goes_on_where_it_stood(tmp_path):
         )
         assert np.array_equal(ours, theirs), name
     assert whole.lengths == (FRAMES,) * 4
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_three_processes_make_what_one_makes_also_after_one_of_them_broke_off(tmp_path):
+    made = source()
+    whole = content(open_cache(tmp_path / "one", made).folder)
+    root = tmp_path / "three"
+
+    def until_the_last_fails(group: Together) -> None:
+        def stop(done: int, total: int) -> None:
+            if group.rank == 2:
+                raise KeyboardInterrupt
+
+        open_cache(root, made, stop, group)
+
+    def again(group: Together) -> list[int]:
+        seen: list[int] = []
+        open_cache(root, made, lambda done, total: seen.append(done), group)
+        return seen
+
+    (tmp_path / "first").mkdir()
+    said = forked(3, tmp_path / "first", until_the_last_fails, timeout=2.0)
+    assert isinstance(said[2], KeyboardInterrupt)
+    assert isinstance(said[0], ProcessMissing)
+    assert "the clips of each process: rank 2 did not come" in str(said[0])
+    (building,) = root.glob("*.building")
+    with (building / "latents.npy").open("r+b") as file:  # what is done is not made again
+        file.seek(200)  # a latent of the first clip
+        file.write(b"mark")
+    assert forked(2, tmp_path, again) == [[], [4]]
+    ours = content(root / cache_key(made))
+    assert ours.keys() == whole.keys()
+    assert [name for name in ours if ours[name] != whole[name]] == ["latents.npy"]
+    assert ours["latents.npy"] == whole["latents.npy"][:200] + b"mark" + whole["latents.npy"][204:]
+
+
+def test_a_cache_begun_by_an_earlier_version_goes_on(tmp_path):
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_cache(tmp_path, source(), stop)
+    (note,) = tmp_path.glob("*/done-0.json")
+    (note.parent / "done.json").write_text(json.dumps({"done": 3, "unreadable": {}}))
+    note.unlink()
+    seen = []
+    open_cache(tmp_path, source(), lambda done, total: seen.append(done))
+    assert seen == [4]
 
 
 def test_a_second_process_waits_for_the_first(tmp_path):

@@ -12,6 +12,10 @@ import torch
 from safetensors.torch import load_file
 from tiny_training import Stop, dancers, run, tiny
 
+from idol_model.run_state import Progress, Report
+from idol_model.stopping import TrainingInterrupted
+from idol_model.training import TrainOptions, train
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -67,6 +71,28 @@ def test_killed_by_the_system_it_continues_in_a_new_process(tmp_path, whole):
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "model").exists()
     run(tiny(steps=10), tmp_path)
+    assert_same(tmp_path, whole)
+
+
+def interrupting(point: tuple[str, int], number: int) -> Report:
+    def report(progress: Progress) -> None:
+        if (progress.stage, progress.done) == point:
+            os.kill(os.getpid(), number)
+
+    return report
+
+
+def test_a_signal_saves_where_the_run_stands_and_it_goes_on_bit_for_bit(tmp_path, whole):
+    recipe, kept = tiny(steps=10), tmp_path / "checkpoints"
+    for (stage, step), number in ((("codec", 3), signal.SIGINT), (("video", 7), signal.SIGTERM)):
+        options = TrainOptions(device="cpu", report=interrupting((stage, step), number), command=["test"])
+        with pytest.raises(
+            TrainingInterrupted, match=f"stopped after step {step + 1} of 10 of stage {stage}"
+        ) as caught:
+            train(recipe, dancers(), tmp_path, options)
+        assert caught.value.exit_code == 128 + number
+        assert (kept / f"{stage}-00000{step + 1}" / "state.json").exists()
+    run(recipe, tmp_path)
     assert_same(tmp_path, whole)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 from idol_model import checkpoint, engines
 from idol_model.device import check_dtype
-from idol_model.engines.descent import GradientNotFinite
+from idol_model.engines.descent import NotFinite
 from idol_model.model import IdolModel
 from idol_model.objective import Losses
 from idol_model.pipeline import IdolPipeline
@@ -114,9 +115,22 @@ def test_a_gradient_without_a_number_under_a_loss_with_one_moves_nothing():
     before = net.weight.detach().clone()
     descent = engines.start("ddp", tiny(), "cpu").descent(net, list(net.named_parameters()), Stage(name="s", steps=1))
     assert descent.add(torch.zeros(2, 3), None, 1.0, last=True).total == 0
-    with pytest.raises(GradientNotFinite):
-        descent.step(0.1)
+    with pytest.raises(NotFinite, match="the gradient is not a number"):
+        descent.step(0.1, {"total": torch.zeros(())})
     assert torch.equal(net.weight, before)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_term_without_a_number_under_a_gradient_with_one_moves_nothing(bad: float):
+    net = nn.Linear(3, 1)
+    before = net.weight.detach().clone()
+    descent = engines.start("ddp", tiny(), "cpu").descent(net, list(net.named_parameters()), Stage(name="s", steps=1))
+    net(torch.ones(2, 3)).sum().backward()
+    with pytest.raises(NotFinite, match="motion is not a number"):
+        descent.step(0.1, {"total": torch.ones(()), "motion": torch.tensor(bad)})
+    assert torch.equal(net.weight, before)
+    assert descent.step(0.1, {"total": torch.ones(())}) == {"total": 1.0}
+    assert not torch.equal(net.weight, before)
 
 
 def test_another_recipe_or_other_data_is_refused_by_name(tmp_path):

@@ -43,7 +43,7 @@ def steps(moving, count, seed):
     for _ in range(count):
         for last in (False, True):
             moving.add(torch.randn(4, 7), None, 0.5, last=last)
-        moving.step(0.1)
+        moving.step(0.1, {"total": torch.zeros(())})
 def apart(ours, theirs):
     assert ours.keys() == theirs.keys(), (list(ours), list(theirs))
     return max((ours[name] - theirs[name]).abs().max().item() for name in ours)
@@ -59,7 +59,7 @@ said["idle"] = torch.equal(other.idle.weight, idle)
 before = other.used.weight.detach().clone()
 divided.add(torch.full((4, 7), 1e30), None, 1.0, last=True)
 try:
-    divided.step(0.1)
+    divided.step(0.1, {"total": torch.zeros(())})
 except ValueError as error:
     said["refused"] = str(error)
 said["kept"] = torch.equal(other.used.weight, before)
@@ -106,7 +106,7 @@ with Real() as live:
     for _ in range(2):
         for last in (False, True) if pieces else (True,):
             moving.add(torch.randn(1, 100), None, 1.0, last=last)
-        moving.step(0.1)
+        moving.step(0.1, {"total": torch.zeros(())})
 planned = memory_plan._offloaded(recipe, trained, 2 * weights)
 print(json.dumps({"held": live.most, "planned": weights + sum(planned.values())}))
 """
