@@ -7,7 +7,7 @@ PYTHON  ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p && 
 WORKERS ?= 2
 OUT     ?= out/demo
 
-PYTHON12 ?= $(shell for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do command -v $$p && break; done)
+PYTHON12 ?= $(shell for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 GPU     := .venv-gpu/bin/python
 GPU_OUT ?= out/gpu-rehearsal
 

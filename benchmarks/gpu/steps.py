@@ -17,7 +17,7 @@ from idol_model.chance import Chance
 from idol_model.codec_trainer import CodecStep, codec_as_stage
 from idol_model.diffusion import Diffusion
 from idol_model.model import IdolModel
-from idol_model.objective import JointDenoising, Losses
+from idol_model.objective import JointDenoising
 from idol_model.phases import DiffusionStep
 from idol_model.recipe import Recipe, Stage
 from idol_model.unet.blocks import recompute
@@ -59,21 +59,20 @@ class Stepper:
         self.module = self.engine.wrapped(module, [])
         self.descent = self.engine.descent(self.module, named, self._stage)
 
-    def piece(self) -> Losses:
+    def piece(self) -> None:
         """Forward and backward pass of one piece of a step."""
         self._made += 1
         chance = Chance.of((self._made,), range(self._samples))
-        return self.descent.add(self._batch, chance, 1.0, last=True)
+        self._loss = self.descent.add(self._batch, chance, 1.0, last=True).total.detach()
 
-    def move(self) -> None:
-        """What the optimiser does once a step."""
-        self.descent.step(self._stage.lr, {})
+    def move(self) -> float:
+        """What the optimiser does once a step; the loss of the piece before."""
+        return self.descent.step(self._stage.lr, {"total": self._loss})["total"]
 
     def step(self) -> float:
         """A whole step of one piece; its loss."""
-        losses = self.piece()
-        self.move()
-        return losses.total.item()
+        self.piece()
+        return self.move()
 
 
 def codec_stage(recipe: Recipe) -> Stage:

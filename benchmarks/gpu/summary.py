@@ -26,7 +26,7 @@ def write(setting: Setting, parts: Sequence[str], command: str) -> dict[str, Any
         "command": command,
         "rehearsal": setting.rehearse,
         "machine": machine,
-        "goals": goals.goals(found),
+        "goals": [] if setting.rehearse else goals.goals(found),
         "parts": found,
     }
     write_json(setting.out / "summary.json", document)
@@ -49,6 +49,8 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _goal_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not found:
+        return []
     words = {None: "not measured", True: "met", False: "missed"}
     lines = ["| goal | wanted | value | |", "|---|---|---|---|"]
     return lines + [

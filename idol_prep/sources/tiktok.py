@@ -46,6 +46,8 @@ class TikTokSequence:
     split: Split
     densepose: bool = False
     """Whether each frame shall bring its DensePose picture."""
+    rule: str = ""
+    """The named split that puts this sequence elsewhere than the default one does."""
 
     @property
     def id(self) -> str:
@@ -59,13 +61,18 @@ class TikTokSequence:
 
     @property
     def stamp(self) -> str:
-        """Changes when frames are added, removed or replaced by others of another size."""
+        """Changes when frames are added, removed or replaced by others of another size, or with a named split's part.
+
+        So a dataset that was prepared by another named split rejects the sequences whose part changes, with the fix
+        (another folder), and does not keep their old part in silence.
+        """
         return self._stamp
 
     @cached_property
     def _stamp(self) -> str:
         entries = [one for kind in self._kinds for one in _entries(*self._place(kind)).values()]
-        return f"{len(entries)} files, {sum(one.stat().st_size for one in entries)} bytes"
+        words = f", {self.split} by {self.rule}" if self.rule else ""
+        return f"{len(entries)} files, {sum(one.stat().st_size for one in entries)} bytes{words}"
 
     def look(self) -> ClipLook:
         """Size by the first frame's header; notes how many numbers are missing. Raises `DataError` if empty."""
@@ -145,9 +152,12 @@ class TikTokSource:
         """
         root, folders = _find_sequences(raw)
         densepose = densepose and any((folder / "densepose").is_dir() for folder in folders)
-        assigned = _assign([folder.name for folder in folders], split)
+        names = [folder.name for folder in folders]
+        assigned, usual = _assign(names, split), _assign(names, "disco-public")
+        other = {name: split if split in PRESETS and assigned[name] != usual[name] else "" for name in names}
         sequences = tuple(
-            TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose) for folder in folders
+            TikTokSequence(folder=folder, split=assigned[folder.name], densepose=densepose, rule=other[folder.name])
+            for folder in folders
         )
         return cls(root=root, sequences=sequences, splits=split)
 

@@ -61,6 +61,7 @@ def test_correct_table_and_memory_write_their_figures(tmp_path) -> None:
     assert (held["samples_at_once"], held["optimizer"]) == (1, "adamw")
     document = summary.write(given, ("correct", "table7", "training_memory"), "the command")
     assert json.loads((given.out / "summary.json").read_text()) == json.loads(json.dumps(document))
+    assert document["goals"] == []
     text = (given.out / "summary.md").read_text()
     assert "tiny: haop" in text
     assert "no figure means anything" in text

@@ -147,6 +147,18 @@ def test_shipped_depth_in_each_kind_of_file(tmp_path, suffix):
         np.testing.assert_allclose(frame.shipped["depth"], exact, atol=0.51)
 
 
+def test_another_named_split_is_told_by_the_stamps(tmp_path):
+    """A dataset that is there already then rejects what changes its part; everything else is kept."""
+    for number in (1, 330, 331, 334, 335):
+        tiny(tmp_path / f"{number:05d}", [1])
+    usual, ten = (
+        {clip.id: clip.stamp for clip in TikTokSource.open(tmp_path, split=split).clips()}
+        for split in ("disco-public", "paper-like")
+    )
+    assert {name for name in usual if usual[name] != ten[name]} == {"00331", "00334"}
+    assert ten["00331"].endswith(", test by paper-like")
+
+
 def test_the_stamp_tells_when_raw_files_change(tmp_path):
     folder = tiny(tmp_path / "00001", [1, 2])
     before = TikTokSource.open(tmp_path).clips()[0].stamp
