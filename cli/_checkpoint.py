@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli._output import Output, mode_in_force
+
 if TYPE_CHECKING:
     from idol_model.device import Placement
     from idol_model.pipeline import IdolPipeline
@@ -43,6 +45,11 @@ def load(path: Path, where: "Placement", loras: Sequence[LoraChoice] = ()) -> "t
         keep_freed_memory()
     folder = loading.resolve(path)
     pipe = IdolPipeline.from_pretrained(folder, dtype=where.dtype)
+    if pipe.recipe.makes_depth and not pipe.knows_polarity:
+        Output(mode_in_force()).warn(
+            f"{path}: does not say which end of its training data's depth is near; by its colormap "
+            f"{pipe.recipe.data.colormap} it counts as {pipe.depth_polarity}"
+        )
     added = _add(pipe, loras)
     return pipe.to(where.device), {"path": str(path), "sha256": checkpoint_hash(folder), **added}
 

@@ -117,10 +117,11 @@ def _bench(
     """What ``idol bench`` does, on so many of the demo's clips and a device."""
     from cli.bench import checkpoint as bench
     from cli.bench import costs
+    from cli.bench.sampling import Settings
     from idol_eval.bench import BenchConfig
 
     limit, device = how
-    settings = bench.Settings(seed=0, steps=None, guidance=None, background="auto")
+    settings = Settings(seed=0, steps=None, guidance=None, background="auto")
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
     config = BenchConfig(families=_FAMILIES, device=device)
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)
@@ -133,11 +134,10 @@ def _collected(
     from cli.report.demo import DemoResult
 
     result, cost = scored
-    home = Path(result.record["samples"]["path"])
+    home, shown = Path(result.record["samples"]["path"]), result.rows[0]  # the first row's samples
     return DemoResult(
         data=data,
-        samples={clip["id"]: home / clip["id"] for clip in result.rows[0].per_clip},
-        background=result.record["generation"]["background"],
+        samples={clip["id"]: home / clip["id"] for clip in shown.per_clip},
         recipe=result.pipe.recipe,
         rows=result.rows,
         protocol=result.config.protocol,

@@ -54,6 +54,7 @@ def _inspect(
         "clip": found.clip,
         "time": found.time,
         "dtype": where.dtype_name,
+        "depth_polarity": pipe.depth_polarity,
         "blocks": blocks,
     }
     (folder / "inspect.json").write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")

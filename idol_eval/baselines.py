@@ -5,15 +5,16 @@ plate and the training set are what a model is given too.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idol_eval.readers import PreparedSet
 from idol_eval.samples import EvalClip, SampleError
+from idol_prep.schema import Polarity
 
 Kind = Literal["measured", "ceiling", "baseline", "paper"]
 Fit = Callable[[EvalClip], EvalClip]
@@ -78,6 +79,8 @@ class FixedDepth:
 
     name: str
     depth: NDArray[np.float32]
+    polarity: Polarity | None = None
+    """Which end is near; None is the truth's."""
     kind: Kind = "baseline"
     compares_features: bool = False
 
@@ -90,7 +93,8 @@ class FixedDepth:
                 "make it from training clips of this size (--train-data)"
             )
         depth = np.broadcast_to(self.depth, (frames, height, width))
-        return EvalClip(id=truth.id, depth=depth, rule=truth.rule)
+        rule = replace(truth.rule, polarity=self.polarity or truth.rule.polarity)
+        return EvalClip(id=truth.id, depth=depth, rule=rule)
 
 
 def best_constant(clips: PreparedSet, ids: Sequence[str], fit: Fit, frames: int | None = None) -> FixedDepth:
@@ -129,9 +133,12 @@ def mean_depth(
     return (total / len(clips.ids)).astype(np.float32)
 
 
-def save_mean_depth(file: Path, depth_HW: NDArray[np.float32], clips: int, content: str) -> None:
-    """Keep a mean map, with how many clips and which dataset (its content hash) it came from."""
-    np.savez_compressed(file, depth=depth_HW, clips=np.int64(clips), content=np.str_(content))
+def save_mean_depth(
+    file: Path, depth_HW: NDArray[np.float32], clips: int, content: str, polarity: Polarity | None = None
+) -> None:
+    """Keep a mean map, with how many clips and which dataset (its content hash) it came from, and which end is near."""
+    about = {} if polarity is None else {"polarity": np.str_(polarity)}
+    np.savez_compressed(file, depth=depth_HW, clips=np.int64(clips), content=np.str_(content), **about)
 
 
 def training_mean(file: Path) -> FixedDepth:
@@ -145,15 +152,15 @@ def training_mean(file: Path) -> FixedDepth:
         raise FileNotFoundError(f"{file}: no such file of a mean depth")
     try:
         with np.load(file, allow_pickle=False) as content:
-            depth = content["depth"]
+            depth, known = content["depth"], str(content["polarity"]) if "polarity" in content else None
     except (KeyError, ValueError, OSError) as error:
         raise SampleError(f"{file}: holds no mean depth ({error}); make it from the training data again") from error
-    return training_mean_of(depth)
+    return training_mean_of(depth, next((one for one in get_args(Polarity) if one == known), None))
 
 
-def training_mean_of(depth_HW: NDArray[np.float32]) -> FixedDepth:
-    """The same from a map in memory."""
-    return FixedDepth(name="training-mean depth", depth=depth_HW)
+def training_mean_of(depth_HW: NDArray[np.float32], polarity: Polarity | None = None) -> FixedDepth:
+    """The same from a map in memory; ``polarity`` is that of the training clips."""
+    return FixedDepth(name="training-mean depth", depth=depth_HW, polarity=polarity)
 
 
 def _repeated(first: NDArray, truth: EvalClip) -> NDArray:

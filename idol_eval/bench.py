@@ -18,7 +18,10 @@ __all__ = ["BenchConfig", "Progress", "Row", "SampleCandidate", "aggregate", "sc
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleCandidate:
-    """A set of samples as a candidate. ``ids`` maps reference ids to sample ids."""
+    """A set of samples as a candidate. ``ids`` maps reference ids to sample ids.
+
+    ``background`` and ``recipe`` are those of its `Row`.
+    """
 
     name: str
     samples: ClipSet
@@ -29,6 +32,8 @@ class SampleCandidate:
     repeat_of: str | None = None
     """The model, where these are its samples of one seed of several: rows of one model get a row of means."""
     notes: tuple[str, ...] = ()
+    background: str = ""
+    recipe: str | None = None
 
     @classmethod
     def of(cls, name: str, samples: ClipSet, pairing: Pairing, frames: int | None = None) -> "SampleCandidate":

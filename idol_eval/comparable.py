@@ -26,6 +26,12 @@ class Result:
         """Numbers by metric; ``"inf"`` becomes infinity again."""
         return {key: None if value is None else float(value) for key, value in self.row["values"].items()}
 
+    @property
+    def recipe(self) -> str:
+        """The recipe as whose row it counts; empty where it counts as none."""
+        own = self.row.get("recipe")
+        return self.name if own is None else own
+
     def as_row(self) -> Row:
         """The numbers again as they were scored: values, intervals with how they came about, clips."""
         clips = self.row.get("per_clip", ())

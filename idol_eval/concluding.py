@@ -1,6 +1,7 @@
 """Second half of scoring: evidence into rows with numbers, counts, intervals and gaps."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ def conclude(evidence: Evidence, store: FeatureStore, config: BenchConfig) -> li
     rows = [_Conclusion(evidence, row, store, config).row() for row in evidence.rows]
     models = dict.fromkeys(row.repeat_of for row in evidence.rows if row.repeat_of is not None)
     seeds = {of: [row for row, own in zip(rows, evidence.rows, strict=True) if own.repeat_of == of] for of in models}
-    return [*(repeated(of, own) for of, own in seeds.items()), *rows]
+    means = [repeated(of, own) for of, own in seeds.items()]
+    # Of a model with several seeds the row of means counts for it, no single seed.
+    alone = [
+        replace(row, recipe="" if own.repeat_of else row.recipe) for row, own in zip(rows, evidence.rows, strict=True)
+    ]
+    return [*means, *alone]
 
 
 def aggregate(per_clip: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
@@ -90,6 +96,8 @@ class _Conclusion:
             per_clip=self._row.clips(self._ids),
             truth=self._evidence.truth_hash,
             lossy=self._row.lossy,
+            background=self._row.background,
+            recipe=self._row.recipe,
             statistics=_STATISTICS | {"draws": self._config.bootstrap, "seed": self._config.seed},
         )
 

@@ -33,6 +33,8 @@ class RowEvidence:
     lossy: bool = False
     repeat_of: str | None = None
     """The row of means that this one goes into, with others of the same (`idol_eval.repeats`)."""
+    background: str = ""
+    recipe: str | None = None
 
     def clips(self, ids: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """Scores of each clip of ``ids`` that there are, with its id."""

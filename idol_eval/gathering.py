@@ -142,7 +142,15 @@ def _row(candidate: Candidate, reference: ClipSet) -> RowEvidence:
         if one is not None and one.lossy:
             notes.append(f"{one.path}: lossy pictures or videos, which moves every score of frames")
     of: str | None = getattr(candidate, "repeat_of", None)
-    return RowEvidence(name=candidate.name, kind=candidate.kind, notes=notes, lossy=lossy, repeat_of=of)
+    return RowEvidence(
+        name=candidate.name,
+        kind=candidate.kind,
+        notes=notes,
+        lossy=lossy,
+        repeat_of=of,
+        background=getattr(candidate, "background", ""),
+        recipe=getattr(candidate, "recipe", None),
+    )
 
 
 def _state_precision(evidence: Evidence, extractors: Mapping[str, Extractor], store: FeatureStore) -> None:

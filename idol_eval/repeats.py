@@ -35,4 +35,6 @@ def repeated(name: str, rows: Sequence[Row]) -> Row:
         truth=rows[0].truth,
         lossy=rows[0].lossy,
         statistics=rows[0].statistics,
+        background=rows[0].background,
+        recipe=rows[0].recipe,
     )

@@ -34,3 +34,7 @@ class Row:
     """Whether its frames went through a lossy codec."""
     statistics: dict[str, Any] = field(default_factory=dict)
     """Root, moments, and how intervals were drawn."""
+    background: str = ""
+    """Which background its samples were given: ``reference``, ``plate``; empty where nothing is known."""
+    recipe: str | None = None
+    """The recipe as whose row of the paper's tables it counts: none where empty, the one of its name where None."""

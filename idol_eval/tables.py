@@ -10,7 +10,7 @@ from idol_eval.comparable import Result, groups
 from idol_eval.paper_values import PaperRow
 
 Places: TypeAlias = Mapping[str, Sequence[tuple[int, str, str | None]]]
-"""Where a measured row belongs: its name to (table, the paper's row, dataset)."""
+"""Where a measured row belongs: its recipe to (table, the paper's row, dataset)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ def _fits(result: Result, row: PaperRow, places: Places, one_dataset: bool) -> b
     """By the row's name alone only where the table is of one dataset: a name does not say of which it is."""
     own = (row.table, row.name, row.dataset if not one_dataset else None)
     listed = [
-        (table, name, dataset if not one_dataset else None) for table, name, dataset in places.get(result.name, ())
+        (table, name, dataset if not one_dataset else None) for table, name, dataset in places.get(result.recipe, ())
     ]
     return result.name == row.label or own in listed or (one_dataset and result.name == row.name)
 

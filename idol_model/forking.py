@@ -1,5 +1,6 @@
 """A new run that continues another's checkpoint under a changed recipe, and says so."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,8 @@ def fork(source: Path, target: Path, recipe: Recipe, data: Data, command: list[s
     ``target/run.json`` keeps where it came from and the first difference of the recipes.
 
     Raises:
-        RunMismatch: ``target`` holds a run, ``source`` has no checkpoint, or it does not fit the changed recipe.
+        RunMismatch: ``target`` holds a run, ``source`` has no checkpoint, it does not fit the changed recipe, or its
+            data's depth was of the other polarity.
     """
     if (target / "recipe.json").exists():
         raise RunMismatch(f"{target} holds a run already; a fork begins in a new folder, choose one with -o")
@@ -22,6 +24,8 @@ def fork(source: Path, target: Path, recipe: Recipe, data: Data, command: list[s
     if found is None:
         raise RunMismatch(f"{source}: holds no checkpoint to fork from; train it for a while first")
     _check_fits(found, before, recipe)
+    if recipe.makes_depth:
+        _check_depth(source, data)
     origin = {
         "run": str(source),
         "checkpoint": found.path.name,
@@ -32,6 +36,23 @@ def fork(source: Path, target: Path, recipe: Recipe, data: Data, command: list[s
     temporary = new.checkpoints / f".writing-{found.path.name}"
     shutil.copytree(found.path, temporary)
     return temporary.rename(new.checkpoints / found.path.name)
+
+
+def _check_depth(source: Path, data: Data) -> None:
+    """Refuse to go on with depth the other way round, as data of both kinds in one run is refused."""
+    record = json.loads((source / "run.json").read_text(encoding="utf-8"))["data"]
+    before = _polarities([record] if isinstance(record, dict) else record)
+    now = _polarities(data)
+    if before and now and before != now:
+        raise RunMismatch(
+            f"{source}: was trained on {', '.join(before)} depth, the data has {', '.join(now)} depth (which end is "
+            "near); fork it on data of the same kind, or begin a new run with --set init_from"
+        )
+
+
+def _polarities(data: Data) -> list[str]:
+    """The depth polarities that are noted of a run's sources."""
+    return sorted({source["depth_polarity"] for source in data if "depth_polarity" in source})
 
 
 def _check_fits(found: checkpoint.Checkpoint, before: Recipe, recipe: Recipe) -> None:

@@ -15,7 +15,9 @@ from safetensors import SafetensorError, safe_open
 
 from idol_model.config import ConfigError
 from idol_model.model import IdolModel
+from idol_model.outputs import POLARITY
 from idol_model.recipe import Recipe
+from idol_prep.schema import Polarity
 
 PIPELINE = "IdolPipeline"
 INDEX, RECIPE = "model_index.json", "recipe.json"
@@ -65,6 +67,17 @@ def read_recipe(folder: Path) -> Recipe:
         return Recipe.from_dict(_read_json(folder / RECIPE))
     except ConfigError as error:
         raise CheckpointError(f"{folder / RECIPE}: does not fit this version of idol_model ({error})") from error
+
+
+def depth_polarity(folder: Path) -> Polarity | None:
+    """Which end of the depth is near in what a checkpoint makes; None where it makes no depth.
+
+    The colormap's where the checkpoint is older than the record of it.
+    """
+    recipe = read_recipe(folder)
+    if not recipe.makes_depth:
+        return None
+    return _read_json(folder / INDEX).get("depth_polarity", POLARITY[recipe.data.colormap])
 
 
 def _expected(recipe: Recipe) -> dict[str, Shapes]:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from idol_model.types import DEPTH, VIDEO
 from idol_prep import colormap
+from idol_prep.schema import Polarity
 
 Colormap = Literal["hot", "gray"]
 
-POLARITY: dict[Colormap, Literal["distance", "inverse"]] = {"hot": "distance", "gray": "inverse"}
-"""Which end of the depth is near, by colormap (Sec. 4): hot is HDNet's distance (0 near), gray MiDaS's (1 near)."""
+POLARITY: dict[Colormap, Polarity] = {"hot": "distance", "gray": "inverse"}
+"""Which end of the depth is near in the paper's data, by its colormap (Sec. 4): hot is HDNet's distance (0 near), gray
+MiDaS's (1 near). Used for checkpoints alone that do not say what their training data was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +56,9 @@ class VideoOutput:
 class IdolOutput(VideoOutput):
     """A video and its depth, L frames each, aligned pixel by pixel.
 
-    video, depth_rgb: uint8 [L, H, W, 3]. depth: float32 [L, H, W] in [0, 1], read back from depth_rgb; `POLARITY` of
-    the recipe's colormap says which end is near. confidence: float32 [L, H, W], 1 where depth_rgb lies on the colormap,
-    less by the RGB distance from it (in parts of 255), 0 at least.
+    video, depth_rgb: uint8 [L, H, W, 3]. depth: float32 [L, H, W] in [0, 1], read back from depth_rgb;
+    `IdolPipeline.depth_polarity` says which end is near. confidence: float32 [L, H, W], 1 where depth_rgb lies on the
+    colormap, less by the RGB distance from it (in parts of 255), 0 at least.
     """
 
     depth: NDArray[np.float32]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from idol_model.codecs import Codec
 from idol_model.foreground import Foreground
 from idol_model.lora.pipeline import LoraLoading
 from idol_model.model import IdolModel
-from idol_model.outputs import IdolOutput, VideoOutput
+from idol_model.outputs import POLARITY, IdolOutput, VideoOutput
 from idol_model.picture_input import Picture, PictureError, as_rgba
 from idol_model.pose_control import PoseControl
 from idol_model.recipe import Recipe
 from idol_model.unet import DualModalUNet
+from idol_prep.schema import Polarity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +75,7 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
         foreground: Foreground,
         scheduler: Any,
         recipe: Recipe | None = None,
+        depth_polarity: str | None = None,  # a Polarity; diffusers' check of types cannot read a Literal
     ) -> None:
         super().__init__()
         if recipe is None:
@@ -81,11 +83,18 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
         self.register_modules(
             unet=unet, pose_control=pose_control, codec=codec, foreground=foreground, scheduler=scheduler
         )
+        if depth_polarity not in (None, *get_args(Polarity)):
+            raise ValueError(f"depth_polarity: {depth_polarity!r} is unknown; give {' or '.join(get_args(Polarity))}")
+        if depth_polarity is not None:
+            self.register_to_config(depth_polarity=depth_polarity)  # in model_index.json
         self.recipe = recipe
 
     @classmethod
-    def from_model(cls, model: IdolModel, recipe: Recipe) -> "IdolPipeline":
-        """The pipeline around a model in memory; it shares the model's networks."""
+    def from_model(cls, model: IdolModel, recipe: Recipe, depth_polarity: Polarity | None = None) -> "IdolPipeline":
+        """The pipeline around a model in memory; it shares the model's networks.
+
+        ``depth_polarity`` is that of the data it was trained on.
+        """
         return cls(
             unet=model.unet,
             pose_control=model.pose_control,
@@ -93,6 +102,7 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
             foreground=model.foreground,
             scheduler=recipe.diffusion.scheduler(),
             recipe=recipe,
+            depth_polarity=depth_polarity,
         )
 
     @classmethod
@@ -118,6 +128,16 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
         (folder / loading.RECIPE).write_text(recipe + "\n", encoding="utf-8")
         super().save_pretrained(str(folder), *args, **kwargs)
         _forget_origin(folder)
+
+    @property
+    def depth_polarity(self) -> Polarity:
+        """Which end of the depth is near: as in the training data, or by the colormap without `knows_polarity`."""
+        return self.config.get("depth_polarity", POLARITY[self.recipe.data.colormap])
+
+    @property
+    def knows_polarity(self) -> bool:
+        """Whether the checkpoint says which end of its training data's depth was near."""
+        return "depth_polarity" in self.config
 
     @property
     def size(self) -> int:
@@ -231,13 +251,17 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
 
     @torch.no_grad()
     def _decoded(self, windows: Iterator[Tensor]) -> Iterator[VideoOutput]:
-        kind = IdolOutput if self.recipe.makes_depth else VideoOutput
         try:
             for z_SBLCHW in windows:
-                x_MLCHW = self.codec.decode_clips(self._sent(z_SBLCHW)).float()[:, 0]
-                yield kind.read(_to_uint8(x_MLCHW).movedim(2, -1).cpu().numpy(), self.recipe.data.colormap)
+                yield self.as_output(self.codec.decode_clips(self._sent(z_SBLCHW)))
         finally:
             self.maybe_free_model_hooks()
+
+    def as_output(self, x_MBLCHW: Tensor) -> VideoOutput:
+        """The decoded pictures of one clip, [M, 1, L, 3, H, W] in about [-1, 1], as what the recipe makes."""
+        kind = IdolOutput if self.recipe.makes_depth else VideoOutput
+        rgb_MLHW3 = _to_uint8(x_MBLCHW.float()[:, 0]).movedim(2, -1).cpu().numpy()
+        return kind.read(rgb_MLHW3, self.recipe.data.colormap)
 
 
 def _forget_origin(folder: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from idol_model import data, pictures
 from idol_model.checkpoint import Position
+from idol_model.feed.sources import Reading
 from idol_model.model import IdolModel
 from idol_model.outputs import VideoOutput
 from idol_model.pipeline import IdolPipeline
@@ -42,6 +43,7 @@ class Preview:
         self._pipeline = IdolPipeline.from_model(model, recipe)
         self._pipeline.set_progress_bar_config(disable=True)
         self._recipe, self._run = recipe, run
+        self._tracks = Reading.of(recipe).tracks
         self.split = "val" if dataset.records("val") else "train"
         records = dataset.records(self.split)[:CLIPS]
         self._clips = [dataset.clip(record.id) for record in records]
@@ -65,7 +67,7 @@ class Preview:
 
     def _row(self, clip: Clip, frames: int) -> tuple[NDArray[np.uint8], float | None]:
         config = self._recipe.data
-        true = data.clip_inputs(clip, config, stop=min(frames, clip.record.frames))
+        true = data.clip_inputs(clip, config, stop=min(frames, clip.record.frames), tracks=self._tracks)
         pieces = self._pipeline.pieces(true.foreground, true.background, true.poses, seed=0)
         made = VideoOutput.joined(pieces)
         middle = len(true.frames) // 2

@@ -19,9 +19,10 @@ import numpy as np
 
 from idol_model import provenance
 from idol_model.device import dtype_name
-from idol_model.outputs import POLARITY, VideoOutput
+from idol_model.outputs import VideoOutput
 from idol_model.pipeline import IdolPipeline
-from idol_model.recipe import DataConfig, Recipe
+from idol_model.recipe import Recipe
+from idol_prep.schema import Polarity
 from idol_prep.video import Layout, write_ffv1, write_mp4
 
 FORMAT, VERSION = "idol-sample", 1
@@ -36,7 +37,10 @@ _LOSSLESS: dict[str, Layout] = {"frames.mkv": "rgb", "depth.mkv": "gray16"}
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleInfo:
     """What is known of a sample before its first frame. ``checkpoint`` holds ``path`` and ``sha256``, and
-    with LoRA ``lora``, path, sha256 and scale of each file."""
+    with LoRA ``lora``, path, sha256 and scale of each file.
+
+    ``depth_polarity`` says which end of its depth is near, where it has one.
+    """
 
     id: str
     fps: float
@@ -47,6 +51,7 @@ class SampleInfo:
     dtype: str
     """What the networks computed in, as torch names it: ``float32``, ``bfloat16``."""
     checkpoint: dict[str, Any]
+    depth_polarity: Polarity
 
     @classmethod
     def of(
@@ -56,9 +61,8 @@ class SampleInfo:
         default = pipe.recipe.sampling
         chosen = {"seed": 0, "steps": default.steps, "guidance": default.guidance}
         chosen |= {name: value for name, value in settings.items() if value is not None}
-        return cls(
-            id=id, fps=fps, recipe=pipe.recipe, checkpoint=checkpoint, dtype=dtype_name(pipe.unet.dtype), **chosen
-        )
+        about = {"recipe": pipe.recipe, "checkpoint": checkpoint, "depth_polarity": pipe.depth_polarity}
+        return cls(id=id, fps=fps, dtype=dtype_name(pipe.unet.dtype), **about, **chosen)
 
 
 class SampleWriter:
@@ -149,15 +153,16 @@ def sample_record(info: SampleInfo, frames: int, size: list[int], timings: dict[
         "recipe": info.recipe.name,
         "checkpoint": info.checkpoint,
         "colormap": data.colormap,
-        "depth": _depth_record(data) if info.recipe.makes_depth else None,
+        "depth": _depth_record(info) if info.recipe.makes_depth else None,
         "timings": timings,
         "provenance": provenance.record(),
     }
 
 
-def _depth_record(data: DataConfig) -> dict[str, Any]:
+def _depth_record(info: SampleInfo) -> dict[str, Any]:
+    data = info.recipe.data
     return {
-        "polarity": POLARITY[data.colormap],
+        "polarity": info.depth_polarity,
         "person": list(data.person_depth),
         "background": data.background_depth,
     }

@@ -28,6 +28,7 @@ from idol_model.telling import Telling
 from idol_model.trainer import Look, Trainer
 from idol_model.unet.blocks import recompute
 from idol_model.watching import WatcherKind
+from idol_prep.schema import Polarity
 
 
 def _silent(said: Progress | str) -> None:
@@ -83,6 +84,7 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
     opened = TrainingData.open(data)
     opened.check(recipe)
     weights.check_present(recipe)
+    _warn_of_other_depth(recipe, opened)
     optimizers.check_present(recipe.optimizer)
     adaptation(recipe.lora).check_present()
     watching.check_present(options.watchers)
@@ -103,6 +105,17 @@ def train(recipe: Recipe, data: Path | Sequence[DataPart], run: Path, options: T
                 _Run(recipe, model, opened, trainer, options).all()
             telling.close()
     return folder.model if folder.finished else checkpoint.located(folder.checkpoints)
+
+
+def _warn_of_other_depth(recipe: Recipe, data: TrainingData) -> None:
+    """Say where the run that this one begins from knew depth the other way round."""
+    now = data.depth_polarity(recipe)
+    before = None if recipe.init_from is None or now is None else weights.depth_polarity(recipe.init_from)
+    if before not in (None, now):
+        warnings.warn(
+            f"init_from: {recipe.init_from} was trained on {before} depth and the data has {now} depth (which end is "
+            f"near): the model has to learn depth anew, and its depth counts as {now}"
+        )
 
 
 def _prepared(model: IdolModel, recipe: Recipe, options: TrainOptions) -> None:
@@ -170,7 +183,7 @@ class _Run:
         model, lora = engine.plain(self.model, self._empty), adaptation(self.recipe.lora)
         if engine.main:
             lora.finish(model, self.trainer.run.path, codec=self.recipe.codec_stage is not None)
-            save_model(model.eval(), self.recipe, self.trainer.run.model)
+            save_model(model.eval(), self.recipe, self.trainer.run.model, self.data.depth_polarity(self.recipe))
         engine.group.wait("the model is saved")
 
     def _empty(self) -> IdolModel:
@@ -213,12 +226,12 @@ def _numbered(recipe: Recipe) -> list[tuple[int, str]]:
     return codec + [(index, stage.name) for index, stage in enumerate(recipe.stages, 1)]
 
 
-def save_model(model: IdolModel, recipe: Recipe, folder: Path) -> None:
-    """Write the diffusers folder of a trained model, whole or not at all."""
+def save_model(model: IdolModel, recipe: Recipe, folder: Path, depth_polarity: Polarity | None = None) -> None:
+    """Write the diffusers folder of a trained model, whole or not at all; ``depth_polarity`` is its training data's."""
     from idol_model.pipeline import IdolPipeline
 
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    IdolPipeline.from_model(model, recipe).save_pretrained(temporary)
+    IdolPipeline.from_model(model, recipe, depth_polarity).save_pretrained(temporary)
     (temporary / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, folder)

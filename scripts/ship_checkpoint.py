@@ -26,7 +26,8 @@ def ship(model: Path, data: Path, out: Path) -> float:
     clips = PreparedSet(data, split="train")
     mean = baselines.mean_depth(clips, geometry.fitting(pipe.size))
     (out / "baselines").mkdir()
-    baselines.save_mean_depth(out / "baselines" / "mean_depth.npz", mean, len(clips.ids), clips.dataset.content_hash)
+    about = (len(clips.ids), clips.dataset.content_hash, clips.depth_polarity)
+    baselines.save_mean_depth(out / "baselines" / "mean_depth.npz", mean, *about)
     return sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
 
 

@@ -32,7 +32,12 @@ def disc(seed: int, frames: int = 3, height: int = HEIGHT, width: int = WIDTH) -
 
 
 def dataset(
-    root: Path, splits: dict[str, str], frames: int = 3, scores: dict[str, dict] | None = None, **size: int
+    root: Path,
+    splits: dict[str, str],
+    frames: int = 3,
+    scores: dict[str, dict] | None = None,
+    plates: bool = True,
+    **size: int,
 ) -> Dataset:
     """A prepared dataset; ``splits`` maps clip ids to their split, ``scores`` to their quality figures."""
     writer = DatasetWriter(root, recipe={"kind": "disc"})
@@ -51,7 +56,7 @@ def dataset(
             mask=one["mask"],
             keypoints=Keypoints(xy=points, score=np.ones((frames, 1, 18), np.float32)),
             depth=DepthTrack(values=one["depth"], polarity="distance", scope="person"),
-            background=one["plate"],
+            background=one["plate"] if plates else None,
         )
     return writer.finish()
 

@@ -29,7 +29,7 @@ def pipeline(**changes: object) -> IdolPipeline:
         for parameter in (*model.unet.parameters(), *model.pose_control.parameters()):
             if not parameter.any():
                 parameter.normal_(std=0.2)
-    return IdolPipeline.from_model(model, recipe(**changes))
+    return IdolPipeline.from_model(model, recipe(**changes), "distance")
 
 
 @cache

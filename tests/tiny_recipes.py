@@ -30,7 +30,7 @@ def finished(name: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"idol-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     torch.manual_seed(11)
-    save_model(IdolModel.from_recipe(tiny(name)), tiny(name), folder / "model")
+    save_model(IdolModel.from_recipe(tiny(name)), tiny(name), folder / "model", "distance")
     return folder
 
 

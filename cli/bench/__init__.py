@@ -81,7 +81,7 @@ def _bench(
     seed: Annotated[int | None, typer.Option(min=0, help="Decides all random numbers [default: 0].")] = None,
     background: Annotated[
         Literal["auto", "reference", "plate"],
-        typer.Option(help="First frame without its person, or the clean plate [default: plate where there is one]."),
+        typer.Option(help="First frame without its person, or the clean plate [default: the recipe's; both if mixed]."),
     ] = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for samples and scores.")] = None,
     to: Annotated[list[Path] | None, typer.Option(help="Also write FILE.md, .tex, .html or .json; repeat it.")] = None,

@@ -1,6 +1,6 @@
 """Annotators of `idol prep` on generated frames: depth after the fact, as the paper does for DisCo, and found poses."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idol_eval.baselines import Candidate, Kind
+from idol_eval.bench import SampleCandidate
 from idol_eval.samples import DepthRule, EvalClip, SampleError
 from idol_prep import annotators
 from idol_prep.annotators.device import ON_CPU
@@ -90,13 +91,17 @@ class PoseInference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Annotated:
-    """A candidate whose answers go through annotators first. ``rule`` lays estimated depth out."""
+    """A candidate whose answers go through annotators first. ``rule`` lays estimated depth out.
+
+    ``beside`` says that the inner candidate, which has a depth of its own, is a row too.
+    """
 
     inner: Candidate
     name: str
     depth: DepthInference | None = None
     pose: PoseInference | None = None
     rule: DepthRule = DepthRule()  # noqa: RUF009 - immutable
+    beside: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -118,6 +123,16 @@ class Annotated:
         return of if of is None or self.depth is None else f"{of}, depth by {self.depth.name}"
 
     @property
+    def background(self) -> str:
+        """Which background the samples behind it were given."""
+        return getattr(self.inner, "background", "")
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe as whose row of the paper's tables it counts: that of the inner one, where that is no row too."""
+        return "" if self.beside else getattr(self.inner, "recipe", None)
+
+    @property
     def notes(self) -> list[str]:
         said = [*getattr(self.inner, "notes", ())]
         said += [] if self.depth is None else [self.depth.note]
@@ -128,6 +143,24 @@ class Annotated:
         clip = self.inner.answer(truth)
         clip = clip if self.depth is None else self.depth(clip, self.rule)
         return clip if self.pose is None else self.pose(clip)
+
+
+def with_inferred_depth(
+    rows: Iterable[SampleCandidate],
+    infer: DepthInference | None,
+    rule: DepthRule,
+    has_depth: Callable[[SampleCandidate], bool],
+) -> list[Candidate]:
+    """Estimated depth in a row's place where it has none of its own (the paper's row for DisCo), else beside it."""
+    if infer is None:
+        return list(rows)
+    found: list[Candidate] = []
+    for row in rows:
+        beside = has_depth(row)
+        found += [row] if beside else []
+        title = f"{row.name}, depth by {infer.name}"
+        found.append(Annotated(inner=row, name=title, depth=infer, rule=rule, beside=beside))
+    return found
 
 
 def with_poses(rows: Iterable[Candidate], name: str | None) -> list[Candidate]:

@@ -63,4 +63,5 @@ def _training_mean(out: Output, against: Against, train_data: Path | None) -> "C
     clips = PreparedSet(home, split="train", rule=rule)
     fit = geometry.fitting(against.protocol.size)
     with out.progress(len(clips.ids), "mean depth of the training set") as bar:
-        return baselines.training_mean_of(baselines.mean_depth(clips, fit, lambda done, total: bar.update(done)))
+        mean = baselines.mean_depth(clips, fit, lambda done, total: bar.update(done))
+    return baselines.training_mean_of(mean, clips.depth_polarity)

@@ -10,6 +10,7 @@ from idol_eval.samples import EvalClip
 
 if TYPE_CHECKING:
     from idol_eval.baselines import Kind
+    from idol_model.outputs import VideoOutput
     from idol_model.pipeline import IdolPipeline
 
 
@@ -23,24 +24,23 @@ class CodecCeiling:
     compares_features: bool = True
 
     def answer(self, truth: EvalClip) -> EvalClip:
-        """Frames and coloured depth, encoded and decoded."""
+        """Frames, and coloured depth where the checkpoint makes depth, encoded into its streams and decoded."""
+        from idol_model import pictures
         from idol_prep import colormap
 
-        video = None if truth.video is None else self._through(truth.video)
-        depth = None
-        if truth.depth is not None:
-            name = self.pipe.recipe.data.colormap
-            depth, _ = colormap.decode(self._through(colormap.encode(truth.depth, name)), name)
-        return EvalClip(id=truth.id, video=video, depth=depth, rule=truth.rule)
+        assert truth.video is not None  # a prepared clip has frames
+        look = self.pipe.recipe.data
+        flat = np.full(truth.shape, look.background_depth, np.float32)  # for joint codecs, which want some depth
+        coloured = colormap.encode(flat if truth.depth is None else truth.depth, look.colormap)
+        made = self._through(np.stack([pictures.signed(track) for track in (truth.video, coloured)]))
+        depth = getattr(made, "depth", None) if truth.depth is not None else None
+        return EvalClip(id=truth.id, video=made.video, depth=depth, rule=truth.rule)
 
-    def _through(self, pictures_LHW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _through(self, pictures_MLCHW: NDArray[np.float32]) -> "VideoOutput":
         import torch
 
-        from idol_model import pictures
-
-        codec = self.pipe.codec
+        codec, streams = self.pipe.codec, self.pipe.recipe.unet.streams
         like = next(codec.parameters())
+        x_MBLCHW = torch.from_numpy(pictures_MLCHW).unsqueeze(1).to(like)
         with torch.no_grad():
-            x_LCHW = codec.decode(codec.encode(pictures.signed(pictures_LHW3).to(like)))
-        levels = ((x_LCHW.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())
+            return self.pipe.as_output(codec.decode_clips(codec.encode_clips(x_MBLCHW, streams)))

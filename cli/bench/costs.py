@@ -34,7 +34,7 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
     frames = min(pipe.plan.frames, 8)
     parts = {name: getattr(pipe, name) for name in ("unet", "pose_control", "foreground", "codec")}
     out.note(f"cost        {_RUNS} runs of {frames} frames")
-    call = partial(pipe, **still_inputs(pipe, frames), guidance_scale=made["guidance"])
+    call = partial(_generated, pipe, **still_inputs(pipe, frames), guidance_scale=made["guidance"])
     call(num_inference_steps=1)  # the first call of every layer prepares its kernel, which is no part of the cost
     took = measure(partial(call, num_inference_steps=made["steps"]), repeats=_RUNS, device=device)
     return Complexity(
@@ -50,6 +50,11 @@ def costs(out: Output, pipe: "IdolPipeline", made: dict[str, Any], device: str) 
         device=device,
         threads=torch.get_num_threads(),
     )
+
+
+def _generated(pipe: "IdolPipeline", **settings: Any) -> int:
+    """Generate and keep nothing; how many frames there were."""
+    return sum(len(piece.video) for piece in pipe.pieces(**settings))
 
 
 def table(out: Output, names: Sequence[str], how: How, files: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from cli import _defaults
 from cli._output import Output
 from cli.bench import baselines, scoring
-from cli.bench.annotators import Annotated, DepthInference, with_poses
+from cli.bench.annotators import DepthInference, with_inferred_depth, with_poses
 from idol_eval import samples as folders
 from idol_eval.baselines import Candidate
 from idol_eval.bench import BenchConfig, Row, SampleCandidate
@@ -55,10 +55,10 @@ def run(out: Output, choice: Choice, config: BenchConfig, place: scoring.Place) 
     pairings = {name: folders.pair(own, true, choice.limit) for name, own in sets.items()}
     ids = _common(pairings)
     _say(out, choice, pairings, ids)
-    rows: list[Candidate] = [
-        SampleCandidate.of(name, own, pairings[name], config.protocol.frames) for name, own in sets.items()
-    ]
-    rows = _with_inferred_depth(rows, choice, true)
+    own = [SampleCandidate.of(name, one, pairings[name], config.protocol.frames) for name, one in sets.items()]
+    rule = true.rule if isinstance(true, PreparedSet) else DepthRule()
+    infer = None if choice.infer_depth is None else DepthInference(choice.infer_depth, choice.own_weights)
+    rows = with_inferred_depth(own, infer, rule, _has_depth)
     rows += baselines.ceiling(config, choice.baselines)
     if choice.baselines:
         against = baselines.Against(reference=true, ids=ids, protocol=config.protocol)
@@ -112,20 +112,6 @@ def _common(pairings: dict[str, Pairing]) -> list[str]:
                     f"row {lacking}: lacks clip {min(clips)}, which {there} has; rows need the same clips"
                 )
     return wanted
-
-
-def _with_inferred_depth(rows: list[Candidate], choice: Choice, true: ClipSet) -> list[Candidate]:
-    """A row's depth estimated after the fact: in its own row where it has none, in one more row where it has."""
-    if choice.infer_depth is None:
-        return rows
-    infer = DepthInference(choice.infer_depth, choice.own_weights)
-    rule = true.rule if isinstance(true, PreparedSet) else DepthRule()
-    found: list[Candidate] = []
-    for row in rows:
-        has_depth = isinstance(row, SampleCandidate) and _has_depth(row)
-        found += [row] if has_depth else []
-        found.append(Annotated(inner=row, name=f"{row.name}, depth by {infer.name}", depth=infer, rule=rule))
-    return found
 
 
 def _has_depth(row: SampleCandidate) -> bool:

@@ -1,19 +1,21 @@
 """The page of ``idol demo``: its clips, its scores and what may be concluded from them."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.report.content import ClipPanel, Figure, Report, ReportTable, Track
+from cli.bench.sampling import BACKGROUNDS
+from cli.report.content import ClipPanel, Figure, Group, Report, ReportTable, Track
 from idol_eval import report as writing
 from idol_eval.bench import Row
 from idol_eval.complexity import Complexity
 from idol_eval.protocol import Protocol
-from idol_model.data import clip_inputs
+from idol_model.data import BackgroundKind, clip_inputs
 from idol_model.recipe import Recipe
 from idol_model.render import viewer_html
 from idol_prep import colormap
@@ -26,11 +28,10 @@ _SHOWN_SCORES = {"depth_mse": "depth MSE", "silhouette_iou": "silhouette IoU", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """What the demo made. ``samples`` by clip id; ``rows[0]`` is the model's own."""
+    """What the demo made. ``rows[0]`` is the model's own, of which ``samples`` are, by clip id."""
 
     data: Dataset
     samples: Mapping[str, Path]
-    background: Literal["reference", "plate"]
     recipe: Recipe
     rows: Sequence[Row]
     protocol: Protocol
@@ -61,6 +62,8 @@ def _labels(demo: DemoResult) -> Iterator[str]:
         yield "Nothing here says how it does on real people; no quality is claimed for them."
     else:
         yield f"The checkpoint is your own, of recipe {demo.recipe.name}."
+    measured = [row.name for row in demo.rows if row.kind == "measured"]
+    yield f"Clips and large numbers below are of the row '{demo.rows[0].name}'; the table has {', '.join(measured)}."
     yield f"The training step of this demo is a toy ({demo.toy}); its model is not used for anything shown here."
     yield "Everything shown as generated is synthetic, and its files say so."
     yield "FID, FVD and FID-FVD are left out: they need weights that are not shipped (idol bench, docs/evaluation.md)."
@@ -72,7 +75,7 @@ def _labels(demo: DemoResult) -> Iterator[str]:
 
 
 def _figures(demo: DemoResult) -> Iterator[Figure]:
-    """The model's number, and the best trivial answer beside it."""
+    """The numbers of the model's first row, which is named, and the best trivial answer beside them."""
     own = demo.rows[0].values
     for key, name, best, form in (
         ("depth_mse", "depth error (MSE)", min, ".4f"),
@@ -83,7 +86,7 @@ def _figures(demo: DemoResult) -> Iterator[Figure]:
         if value is not None:
             trivial = [v for row in demo.rows if row.kind == "baseline" and (v := row.values.get(key)) is not None]
             against = f"best trivial answer {best(trivial):{form}}" if trivial else ""
-            yield Figure(name=name, value=f"{value:{form}}", against=against)
+            yield Figure(name=f"{name}, {_background(demo)}", value=f"{value:{form}}", against=against)
     if demo.cost.seconds is not None:
         yield Figure(
             name=f"{demo.cost.frames} frames of both",
@@ -92,28 +95,49 @@ def _figures(demo: DemoResult) -> Iterator[Figure]:
         )
 
 
+def _kind(demo: DemoResult) -> BackgroundKind:
+    """What the model's first row was given behind the person."""
+    return next(kind for kind in BACKGROUNDS if kind == demo.rows[0].background)
+
+
+def _background(demo: DemoResult) -> str:
+    """The same in words."""
+    return BACKGROUNDS[_kind(demo)]
+
+
 def _reliefs(demo: DemoResult) -> Iterator[str]:
-    near_is_0 = demo.recipe.data.colormap == "hot"
+    if not demo.recipe.makes_depth:
+        return
     for name in list(demo.samples)[:_RELIEFS]:
-        video, depth = _sample(demo.samples[name])
+        depth = _depth(demo.samples[name])
+        near_is_0 = _polarity(demo.samples[name]) == "distance"
         fps = demo.data.clip(name).record.fps
-        yield viewer_html(video, depth if near_is_0 else 1 - depth, title=name, fps=fps, note="Generated.")
+        shown = depth if near_is_0 else 1 - depth
+        yield viewer_html(_video(demo.samples[name]), shown, title=name, fps=fps, note="Generated.")
 
 
 def _panel(demo: DemoResult, name: str) -> ClipPanel:
-    clip, look = demo.data.clip(name), demo.recipe.data
-    video, depth = _sample(demo.samples[name])
-    given = clip_inputs(clip, look, stop=len(video), background=demo.background)
-    tracks = (
+    clip, folder = demo.data.clip(name), demo.samples[name]
+    video = _video(folder)
+    given = clip_inputs(clip, demo.recipe.data, stop=len(video), background=_kind(demo))
+    tracks = [
         Track(name="foreground", group="given", frames=given.foreground[None]),
-        Track(name="background", group="given", frames=given.background[None]),
+        Track(name=_background(demo), group="given", frames=given.background[None]),
         Track(name="poses", group="given", frames=given.poses),
         Track(name="video", group="generated", frames=video),
-        Track(name="depth", group="generated", frames=colormap.encode(depth, look.colormap)),
+        *([_depth_track("generated", _depth(folder), demo)] if demo.recipe.makes_depth else []),
         Track(name="video", group="truth", frames=given.frames),
-        Track(name="depth", group="truth", frames=colormap.encode(given.depth, look.colormap)),
-    )
+        _depth_track("truth", given.depth, demo),
+    ]
     return ClipPanel(id=name, fps=clip.record.fps, tracks=tracks, scores=_scores_of(demo, name))
+
+
+def _depth_track(group: Group, depth_LHW: NDArray[np.float32], demo: DemoResult) -> Track:
+    return Track(name="depth", group=group, frames=colormap.encode(depth_LHW, demo.recipe.data.colormap))
+
+
+def _polarity(folder: Path) -> str:
+    return json.loads((folder / "sample.json").read_text(encoding="utf-8"))["depth"]["polarity"]
 
 
 def _scores_of(demo: DemoResult, name: str) -> dict[str, Any]:
@@ -121,9 +145,13 @@ def _scores_of(demo: DemoResult, name: str) -> dict[str, Any]:
     return {title: own[key] for key, title in _SHOWN_SCORES.items() if key in own}
 
 
-def _sample(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Video, and depth in [0, 1]."""
-    return read_ffv1(folder / "frames.mkv"), read_ffv1(folder / "depth.mkv").astype(np.float32) / 65535
+def _video(folder: Path) -> NDArray[np.uint8]:
+    return read_ffv1(folder / "frames.mkv")
+
+
+def _depth(folder: Path) -> NDArray[np.float32]:
+    """In [0, 1]."""
+    return read_ffv1(folder / "depth.mkv").astype(np.float32) / 65535
 
 
 def _tables(demo: DemoResult) -> list[ReportTable]:

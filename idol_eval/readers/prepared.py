@@ -6,7 +6,7 @@ from typing import Any
 
 from idol_eval.readers.tracks import shortened
 from idol_eval.samples import DepthRule, EvalClip, SampleError
-from idol_prep.schema import Dataset, Split
+from idol_prep.schema import Dataset, Polarity, Split
 
 
 class PreparedSet:
@@ -25,6 +25,12 @@ class PreparedSet:
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(self._records)
+
+    @property
+    def depth_polarity(self) -> Polarity | None:
+        """Which end of the depth is near; None where clips have none, or differ in it."""
+        found: set[Polarity] = {one.depth.polarity for one in self._records.values() if one.depth is not None}
+        return found.pop() if len(found) == 1 else None
 
     def read(self, id: str, frames: int | None = None) -> EvalClip:
         clip = self.dataset.clip(id)

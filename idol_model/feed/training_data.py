@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from idol_model.data import DataShortage
 from idol_model.feed.clips import JoinedClips, TrainingClips
 from idol_model.feed.sources import Reading, Source
 from idol_model.feed.stills import TrainingStills
 from idol_model.recipe import Recipe
-from idol_prep.schema import Dataset, StillSet
+from idol_prep.schema import Dataset, Polarity, StillSet
 
 _STILLS_FILE = "stills.json"
 
@@ -94,6 +94,15 @@ class TrainingData:
         if recipe.makes_depth:
             _check_depth(self.clips)
 
+    def depth_polarity(self, recipe: Recipe) -> Polarity | None:
+        """Which end of the depth is near in the clips that a recipe learns depth from; None for one without depth."""
+        return self._polarities()[0] if recipe.makes_depth else None
+
+    def _polarities(self) -> list[Polarity]:
+        """One where `check` has passed."""
+        found = {polarity for part in self.clips for polarity, _ in part.depth_kinds()}
+        return [known for known in get_args(Polarity) if known in found]
+
     def joined_clips(self) -> JoinedClips:
         """All clips. Raises `DataShortage` where there are none."""
         if not self.clips:
@@ -109,7 +118,7 @@ class TrainingData:
     def record(self) -> list[dict[str, Any]]:
         """What a run notes of its data; the same content and weights in the same order are the same data."""
         return [
-            {"path": str(part.path), "weight": part.weight, "content_hash": content.content_hash}
+            {"path": str(part.path), "weight": part.weight, "content_hash": content.content_hash, **_depth_of(content)}
             for part, content in zip(self.parts, self.contents, strict=True)
         ]
 
@@ -118,6 +127,13 @@ def _opened(path: Path) -> Content:
     if (path / _STILLS_FILE).is_file():
         return TrainingStills(StillSet.open(path))
     return TrainingClips.of(Dataset.open(path))
+
+
+def _depth_of(content: Content) -> dict[str, str]:
+    """The depth polarity of one source as a run notes it; nothing where it has none, or several."""
+    kinds = content.depth_kinds() if isinstance(content, TrainingClips) else {}
+    found = {polarity for polarity, _ in kinds if polarity}
+    return {"depth_polarity": next(iter(found))} if len(found) == 1 else {}
 
 
 def _check_depth(parts: Sequence[TrainingClips]) -> None:

@@ -3,6 +3,7 @@
 from idol_model.model import IdolModel
 from idol_model.recipe import Recipe
 from idol_model.weights import earlier, sources
+from idol_model.weights.earlier import depth_polarity
 from idol_model.weights.fit import Fit, WeightsError
 
 
@@ -31,4 +32,4 @@ def start_from(recipe: Recipe, model: IdolModel) -> list[Fit]:
     return fits
 
 
-__all__ = ["Fit", "WeightsError", "check_present", "start_from"]
+__all__ = ["Fit", "WeightsError", "check_present", "depth_polarity", "start_from"]

@@ -13,6 +13,7 @@ from idol_model.pose_control import NoPose
 from idol_model.weights.fit import Fit, Part, WeightsError, load
 from idol_model.weights.loaders import ADDED, stable_diffusion
 from idol_model.weights.single_file import load_single_file
+from idol_prep.schema import Polarity
 
 _NETWORKS = ("unet", "pose_control", "foreground", "codec")
 _VAE = "vae."
@@ -47,6 +48,12 @@ def require(name: str) -> Path:
         f"init_from: {name} holds no finished model; train it first (idol train {given.name or 'haop'} -o {name}), "
         "name another run, or leave it out with --set init_from=null"
     )
+
+
+def depth_polarity(name: str) -> Polarity | None:
+    """Which end of the depth was near in an earlier run's data; None where it had no depth, or is no run of ours."""
+    folder = require(name)
+    return loading.depth_polarity(folder) if (folder / loading.RECIPE).is_file() else None
 
 
 def load_from(model: IdolModel, path: Path) -> list[Fit]:

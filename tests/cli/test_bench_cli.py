@@ -7,24 +7,32 @@ import numpy as np
 import pytest
 import tiny_clips
 import tiny_generation
+import tiny_recipes
 import torch
 from click.testing import Result
 from numpy.testing import assert_allclose, assert_array_equal
+from tiny_annotator import Slope
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
+from cli._output import Output
 from cli.bench.ceiling import CodecCeiling
 from cli.bench.costs import step_flops
+from cli.bench.sampling import Job, Settings, jobs
 from cli.main import build_app
 from idol_eval.baselines import mean_depth, save_mean_depth
 from idol_eval.geometry import centre_square, fitting
 from idol_eval.readers import PreparedSet
-from idol_eval.samples import EvalClip
+from idol_eval.samples import EvalClip, SampleError
+from idol_model import IdolModel, IdolPipeline
 from idol_model.data import clip_inputs
+from idol_model.training import save_model
+from idol_prep import annotators
 from idol_prep.schema import Dataset
 from idol_prep.sources import synthetic
 
 LIGHT = ["--metrics", "depth,psnr,silhouette,temporal", "--device", "cpu"]
+LIGHTER = ["--metrics", "depth,psnr", "--device", "cpu", "--bootstrap", "0", "--paper", "0"]
 
 
 def idol(*arguments: str | Path) -> Result:
@@ -54,32 +62,37 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_a_checkpoint(tmp_path: Path, checkpoint: Path, dancers: Dataset, training: Dataset) -> None:
     out = tmp_path / "out"
     wanted = [*LIGHT, "--ckpt", checkpoint, "--data", dancers.root, "--train-data", training.root, "-o", out]
-    done = idol(*wanted, "--steps", "2", "--json")
+    done = idol(*wanted, "--steps", "2", "--json")  # trained on backgrounds of both kinds, so both are rows
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     rows = {row["name"]: row for row in result["rows"]}
     assert [row["kind"] for row in rows.values()] == [
-        "measured",
+        *["measured"] * 2,
         "ceiling",
         "ceiling",
         *["baseline"] * 3,
         "paper",
         "paper",
     ]
-    assert rows["debug"]["counts"] == {"clips": 2, "frames": 8}
-    assert {"depth_mse", "depth_fg_mse", "psnr", "silhouette_iou", "video_change"} <= rows["debug"]["values"].keys()
+    reference, plate = rows["debug, reference background"], rows["debug, clean plate"]
+    assert (reference["background"], plate["background"]) == ("reference", "plate")
+    assert (reference["recipe"], plate["recipe"]) == ("debug", "")
+    assert reference["values"]["psnr"] != plate["values"]["psnr"]
+    assert len(set(result["samples"]["folders"].values())) == 2
+    assert plate["counts"] == {"clips": 2, "frames": 8}
+    assert {"depth_mse", "depth_fg_mse", "psnr", "silhouette_iou", "video_change"} <= plate["values"].keys()
     assert rows["first frame held still"]["values"]["video_change"] == 0
     assert "training-mean depth" in rows
     assert result["protocol"]["size"] == tiny_generation.SIZE
     assert result["reference"]["content"] == dancers.content_hash
     assert result["generation"]["steps"] == 2
-    assert result["generation"]["background"] == "plate"
+    assert result["generation"]["background"] == "mixed"
     assert result["complexity"]["parameters"]["unet"] > 0
     assert result["complexity"]["flops_per_step"] > 0
     assert result["complexity"]["seconds"] > 0
     assert result["complexity"]["spread"] >= 0
     assert json.loads((out / "scores.json").read_text()) == result
-    assert "| debug |" in (out / "scores.md").read_text()
+    assert "| debug, clean plate |" in (out / "scores.md").read_text()
 
 
 def test_running_again_generates_nothing_and_scores_the_same(
@@ -87,6 +100,7 @@ def test_running_again_generates_nothing_and_scores_the_same(
 ) -> None:
     out = tmp_path / "out"
     wanted = [*LIGHT, "--ckpt", checkpoint, "--data", dancers.root, "-o", out, "--no-complexity", "--steps", "1"]
+    wanted += ["--background", "plate"]
     assert idol(*wanted, "--limit", "1").exit_code == 0
     (home,) = out.glob("samples-*")
     (first,) = (folder for folder in home.iterdir() if folder.is_dir())
@@ -151,6 +165,7 @@ def test_a_mean_depth_beside_the_checkpoint_is_used(tmp_path: Path, dancers: Dat
     depth = mean_depth(PreparedSet(training.root), fitting(tiny_generation.SIZE))
     save_mean_depth(checkpoint / "baselines" / "mean_depth.npz", depth, 2, training.content_hash)
     wanted = ["--ckpt", checkpoint, "--data", dancers.root, "-o", tmp_path / "out", "--steps", "1", "--no-complexity"]
+    wanted += ["--background", "plate"]
     done = idol(*LIGHT, *wanted, "--limit", "1", "--json")
     assert done.exit_code == 0, done.output
     assert "training-mean depth" in [row["name"] for row in json.loads(done.stdout)["rows"]]
@@ -234,7 +249,8 @@ def test_held_out_dancers_are_made_where_there_is_no_data(
 ) -> None:
     """The sixteen of the repository's fixed seed, whole."""
     monkeypatch.chdir(tmp_path)
-    done = idol(*LIGHT, "--ckpt", checkpoint, "--steps", "1", "--limit", "2", "--no-complexity", "--json")
+    wanted = ["--steps", "1", "--limit", "2", "--no-complexity", "--background", "plate", "--json"]
+    done = idol(*LIGHT, "--ckpt", checkpoint, *wanted)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     assert len(Dataset.open(tmp_path / "out" / "heldout").records("test")) == synthetic.HELD_OUT_CLIPS
@@ -243,21 +259,104 @@ def test_held_out_dancers_are_made_where_there_is_no_data(
 
 
 def test_repeated_generation_has_a_spread(tmp_path: Path, checkpoint: Path, dancers: Dataset) -> None:
-    """Two seeds, one row each, and their mean; shards of it join to the same."""
-    wanted = [*LIGHT, "--ckpt", checkpoint, "--data", dancers.root, "--steps", "1", "--no-complexity", "--no-baselines"]
+    """Two seeds of each background, one row each, and their means; shards of it join to the same."""
+    wanted = [*LIGHTER, "--ckpt", checkpoint, "--data", dancers.root, "--steps", "1", "--no-complexity"]
+    wanted += ["--no-baselines", "--frames", "2"]
     done = idol(*wanted, "-o", tmp_path / "out", "--repeat", "2", "--sheet", tmp_path / "sheet.html", "--json")
     assert done.exit_code == 0, done.output
-    mean, one, two, ceiling = json.loads(done.stdout)["rows"][:4]
-    assert (mean["name"], one["name"], two["name"]) == ("debug, 2 seeds", "debug, seed 0", "debug, seed 1")
-    values = [row["values"]["psnr"] for row in (one, two)]
-    assert mean["values"]["psnr"] == pytest.approx(np.mean(values))
-    assert mean["spreads"]["psnr"] == pytest.approx(np.std(values, ddof=1))
-    assert mean["counts"]["seeds"] == 2
-    assert ceiling["name"] == "codec ceiling"
+    rows = json.loads(done.stdout)["rows"][:6]
+    assert [row["name"] for row in rows] == [
+        f"debug, {background}, {which}"
+        for both in (("2 seeds",), ("seed 0", "seed 1"))
+        for background in ("reference background", "clean plate")
+        for which in both
+    ]
+    assert [row["recipe"] for row in rows] == ["debug", *[""] * 5]
+    for mean, own in zip(rows[:2], (rows[2:4], rows[4:]), strict=True):
+        values = [row["values"]["psnr"] for row in own]
+        assert {row["background"] for row in own} == {mean["background"]}
+        assert mean["values"]["psnr"] == pytest.approx(np.mean(values))
+        assert mean["spreads"]["psnr"] == pytest.approx(np.std(values, ddof=1))
+        assert mean["counts"]["seeds"] == 2
     assert "data:image/png" in (tmp_path / "sheet.html").read_text()
     for part in ("1/2", "2/2"):
         assert idol(*wanted, "-o", tmp_path / "out", "--repeat", "2", "--shard", part).exit_code == 0
     merged = idol("merge", tmp_path / "out", "--json")
     assert merged.exit_code == 0, merged.output
-    for row, own in zip(json.loads(merged.stdout)["rows"], (mean, one, two), strict=False):
-        assert (row["name"], row["values"], row["spreads"]) == (own["name"], own["values"], own["spreads"])
+    for row, own in zip(json.loads(merged.stdout)["rows"], rows, strict=False):
+        assert all(row[key] == own[key] for key in ("name", "values", "spreads", "background", "recipe"))
+
+
+def job_of(background: str, truth: PreparedSet) -> Job:
+    """What bench makes of a checkpoint that was trained on backgrounds of one kind."""
+    recipe = tiny_generation.recipe().override([f"data.background={background}"])
+    shared = tiny_generation.shared()
+    model = IdolModel(shared.unet, shared.pose_control, shared.foreground, shared.codec)
+    return Job(
+        pipe=IdolPipeline.from_model(model, recipe),
+        identity={"path": "x", "sha256": "y"},
+        reference=truth,
+        ids=truth.ids,
+        settings=Settings(seed=0, steps=1, guidance=None, background="auto"),
+        background="reference",
+        frames=None,
+    )
+
+
+def test_the_background_follows_the_recipe(dancers: Dataset, tmp_path: Path) -> None:
+    truth = PreparedSet(dancers.root)
+    kinds = {
+        name: [one.background for one in jobs(Output("silent"), job_of(name, truth))]
+        for name in ("reference", "plate", "mixed")
+    }
+    assert kinds == {"reference": ["reference"], "plate": ["plate"], "mixed": ["reference", "plate"]}
+
+
+def test_a_missing_plate_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = PreparedSet(tiny_clips.dataset(tmp_path / "data", {"a": "test"}, plates=False).root)
+    assert [one.background for one in jobs(Output(), job_of("mixed", truth))] == ["reference"]
+    assert "no row 'debug, clean plate': clip a" in capsys.readouterr().err
+    with pytest.raises(SampleError, match=r"clip a has no clean plate .* choose --background reference"):
+        jobs(Output(), job_of("plate", truth))
+
+
+def saved(name: str, home: Path) -> Path:
+    """A checkpoint of the tiny recipe with random weights."""
+    recipe = tiny_recipes.tiny(name)
+    torch.manual_seed(0)
+    save_model(IdolModel.from_recipe(recipe), recipe, home / name / "model")
+    return home / name / "model"
+
+
+def test_the_row_of_disco(tmp_path: Path, dancers: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint without depth is scored, with the depth of an annotator, and is the paper's row."""
+    monkeypatch.chdir(tmp_path)
+    slope = annotators.Entry(module=__name__, make=lambda *_: Slope(), describe=lambda _: Slope.info)
+    monkeypatch.setitem(annotators.ENTRIES, ("depth", "slope"), slope)
+    wanted = [*LIGHTER, "--ckpt", saved("video-only", tmp_path / "runs"), "--data", dancers.root, "--limit", "1"]
+    plain = idol(*wanted, "--no-complexity", "--json")
+    assert plain.exit_code == 0, plain.output
+    assert "recipe video-only makes no depth; --infer-depth ANNOTATOR estimates it" in plain.stderr
+    assert "depth_mse" not in json.loads(plain.stdout)["rows"][0]["values"]
+    done = idol(*wanted, "--infer-depth", "slope", "--sheet", "sheet.png", "--json")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    rows = {row["name"]: row for row in result["rows"] if row["kind"] != "paper"}
+    own = rows["video-only, reference background, depth by slope"]
+    assert "video-only, reference background" not in rows, "a row without depth stands beside the one that has it"
+    assert own["values"]["depth_mse"] > 0
+    assert own["recipe"] == "video-only"
+    assert "depth_mse" not in rows["codec ceiling"]["values"]
+    assert result["complexity"]["seconds"] > 0
+    table = idol("table", "1", "--dataset", "tiktok", "--json")
+    found = {row["row"]: row["measured"] for row in json.loads(table.stdout)["tables"][0]["rows"]}
+    assert found["DisCo"]["values"]["depth_mse"] == own["values"]["depth_mse"]
+
+
+def test_a_joint_codecs_checkpoint_is_scored(tmp_path: Path, dancers: Dataset) -> None:
+    wanted = ["--ckpt", saved("ldm3d", tmp_path), "--data", dancers.root, "--limit", "1", "-o", tmp_path / "out"]
+    done = idol(*LIGHTER, *wanted, "--no-complexity", "--json")
+    assert done.exit_code == 0, done.output
+    rows = {row["name"]: row["values"] for row in json.loads(done.stdout)["rows"]}
+    for name in ("ldm3d, reference background", "codec ceiling"):
+        assert {"depth_mse", "psnr"} <= rows[name].keys()

@@ -12,6 +12,7 @@ import tiny_densepose
 from click.testing import Result
 from PIL import Image
 from safetensors.torch import save_file
+from tiny_annotator import Slope
 from typer.testing import CliRunner
 
 from cli.bench.annotators import Annotated, DepthInference
@@ -22,7 +23,6 @@ from idol_eval.intervals import COVERS_MEANS
 from idol_eval.samples import DepthRule, EvalClip
 from idol_model import recipes
 from idol_prep import annotators
-from idol_prep.annotators.protocol import AnnotatorInfo, Batch
 from idol_prep.schema import Dataset
 
 LIGHT = ["--metrics", "depth,psnr,silhouette", "--device", "cpu", "--bootstrap", "20"]
@@ -145,20 +145,6 @@ def test_wrong_requests(
     done = idol(*light, *(str(places.get(part, part)) for part in arguments))
     assert done.exit_code == 2, done.output
     assert said in done.stderr
-
-
-class Slope:
-    """An annotator that says the same of every frame: depth over the whole frame, left near, right far."""
-
-    polarity, scope = "distance", "frame"
-    info = AnnotatorInfo(name="slope", kind="depth", version="1", licence="none", note="a test's")
-
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
-    def depth(self, batch: Batch) -> np.ndarray:
-        width = batch.frames.shape[2]
-        assert len(batch.frames) <= 8, "a whole clip may not fit into memory"
-        return np.broadcast_to(np.linspace(3, 7, width, dtype=np.float32), batch.frames.shape[:3]).copy()
 
 
 def test_inferred_depth_is_laid_into_the_references_range(monkeypatch: pytest.MonkeyPatch) -> None:

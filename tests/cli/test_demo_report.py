@@ -53,7 +53,9 @@ def test_demo_runs_twice_and_ends_with_a_page(tmp_path: Path, checkpoint: Path) 
     text = page.read_text(encoding="utf-8")
     assert "The checkpoint is your own, of recipe debug." in text
     assert "FID, FVD and FID-FVD are left out" in text
-    assert [name for name in ("foreground", "background", "poses", "video", "depth") if f">{name}<" not in text] == []
+    shown = ("foreground", "reference background", "poses", "video", "depth")
+    assert [name for name in shown if f">{name}<" not in text] == []
+    assert "of the row &#x27;debug, reference background&#x27;" in text
     assert outside_links(text) == []
 
 

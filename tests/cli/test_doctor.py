@@ -31,6 +31,15 @@ def test_what_this_test_runs_on_is_ready(checks: list[doctor.Check]) -> None:
     assert [states[name] for name in ("torch", "diffusers", "av", "ffv1", "libx264")] == ["ready"] * 5
 
 
+def test_an_apple_gpu_is_shown_as_never_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    found = {check.name: check for check in doctor._device()}
+    assert (found["mps"].state, found["mps"].found) == ("note", "Apple GPU, never tried by this project")
+    assert "--device mps" in found["mps"].todo
+
+
 def test_a_missing_package_names_its_extra() -> None:
     check = doctor.look_for_package("no-such-package", "prep")
     assert check.state == "note"

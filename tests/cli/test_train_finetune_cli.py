@@ -75,6 +75,7 @@ def test_run_again_it_is_done(tuned: tuple[Path, dict]) -> None:
     assert "holds a run of another recipe (lora.rank" in other.stderr
 
 
+@pytest.mark.filterwarnings("ignore:precision=bf16. this processor")
 def test_the_lora_file_generates_what_the_trained_model_does(tuned: tuple[Path, dict], tmp_path: Path) -> None:
     run, _ = tuned
     Image.fromarray(person()).save(tmp_path / "fg.png")
@@ -93,6 +94,8 @@ def test_the_lora_file_generates_what_the_trained_model_does(tuned: tuple[Path, 
     assert np.abs(added - whole).max() <= 1
     assert np.abs(plain - whole).max() > 1
     assert np.abs(nothing - whole).max() > 1
+    half = made("half", "--ckpt", base(), "--lora", run / "lora", "--dtype", "bf16")
+    assert np.abs(half - whole).mean() < np.abs(plain - whole).mean()
     record = json.loads((tmp_path / "added" / "sample.json").read_text())
     (lora,) = record["checkpoint"]["lora"]
     assert lora["sha256"] == file_hash(run / "lora" / "pytorch_lora_weights.safetensors")

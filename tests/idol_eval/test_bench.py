@@ -111,8 +111,9 @@ def test_still_pastes_the_person_over_the_plate(truth: Dataset) -> None:
 
 def test_mean_depth_files(tmp_path: Path, truth: Dataset) -> None:
     depth = np.random.default_rng(0).uniform(size=(4, 5)).astype(np.float32)
-    save_mean_depth(tmp_path / "mean.npz", depth, 7, truth.content_hash)
+    save_mean_depth(tmp_path / "mean.npz", depth, 7, truth.content_hash, "inverse")
     kept = training_mean(tmp_path / "mean.npz")
+    assert kept.polarity == "inverse"
     assert (kept.depth == depth).all()
     with pytest.raises(SampleError, match="a map of 5 x 4 for clips of 32 x 24"):
         kept.answer(PreparedSet(truth.root).read("a"))

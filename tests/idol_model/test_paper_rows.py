@@ -1,6 +1,7 @@
 """Rows of the paper's tables at a size for tests: they train, alone and one after another."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,11 @@ def test_augmented_pictures_are_not_cached(tmp_path):
         run(recipe, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["separate", "mm-diffusion", "animatediff", "maps-averaged", "video-only"])
+@pytest.mark.parametrize("name", ["separate", "mm-diffusion", "animatediff", "maps-averaged", "midas", "video-only"])
 def test_rows_of_the_tables_train(name, tmp_path):
     model = run(short(tiny_recipes.after_its_run(name), steps=1), tmp_path)
-    assert (model / "model_index.json").is_file()
+    index = json.loads((model / "model_index.json").read_text())
+    assert index.get("depth_polarity") == (None if name == "video-only" else "distance"), "the data's, not the colour's"
 
 
 @pytest.mark.parametrize("name", [name for name in recipes.names() if tiny_recipes.named_run(name)])
