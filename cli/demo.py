@@ -119,9 +119,13 @@ def _bench(
     from cli.bench import costs
     from cli.bench.sampling import Settings
     from idol_eval.bench import BenchConfig
+    from idol_model import loading
+    from idol_model.latents.key import background_kinds
 
     limit, device = how
-    settings = Settings(seed=0, steps=None, guidance=None, background="auto")
+    # One kind of background keeps the demo short: a whole picture, as users give, where the model has learnt from such.
+    background = background_kinds(loading.read_recipe(loading.resolve(checkpoint.path)).data)[-1]
+    settings = Settings(seed=0, steps=None, guidance=None, background=background)
     choice = bench.Choice(data=folder / "data", split="test", limit=limit, train_data=None, baselines=True)
     config = BenchConfig(families=_FAMILIES, device=device)
     result = bench.run(out, checkpoint, _defaults.Chosen(folder / "bench"), (settings, choice), config)

@@ -62,8 +62,7 @@ def _labels(demo: DemoResult) -> Iterator[str]:
         yield "Nothing here says how it does on real people; no quality is claimed for them."
     else:
         yield f"The checkpoint is your own, of recipe {demo.recipe.name}."
-    measured = [row.name for row in demo.rows if row.kind == "measured"]
-    yield f"Clips and large numbers below are of the row '{demo.rows[0].name}'; the table has {', '.join(measured)}."
+    yield f"Behind the person the model is given: {_background(demo)}. idol bench scores every kind it was trained on."
     yield f"The training step of this demo is a toy ({demo.toy}); its model is not used for anything shown here."
     yield "Everything shown as generated is synthetic, and its files say so."
     yield "FID, FVD and FID-FVD are left out: they need weights that are not shipped (idol bench, docs/evaluation.md)."

@@ -53,9 +53,10 @@ def test_demo_runs_twice_and_ends_with_a_page(tmp_path: Path, checkpoint: Path) 
     text = page.read_text(encoding="utf-8")
     assert "The checkpoint is your own, of recipe debug." in text
     assert "FID, FVD and FID-FVD are left out" in text
-    shown = ("foreground", "reference background", "poses", "video", "depth")
+    shown = ("foreground", "clean plate", "poses", "video", "depth")
     assert [name for name in shown if f">{name}<" not in text] == []
-    assert "of the row &#x27;debug, reference background&#x27;" in text
+    assert "Behind the person the model is given: clean plate." in text
+    assert [row["name"] for row in said["scores"]["rows"] if row["kind"] == "measured"] == ["debug, clean plate"]
     assert outside_links(text) == []
 
 
