@@ -5,10 +5,8 @@ step), so a run that was killed continues as if it never was.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +21,7 @@ from idol_model.engines import Engine
 from idol_model.engines.descent import NotFinite
 from idol_model.gradient_shares import shares
 from idol_model.phases import Phase
+from idol_model.pieces import Piece, ahead, pieces
 from idol_model.rates import rate
 from idol_model.recipe import Recipe, Stage
 from idol_model.run_state import RunFolder
@@ -42,16 +41,6 @@ class Look:
 
     every: int
     show: Callable[[Position, Stage], Sheet | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What goes through the networks at once: the samples of a step at ``places``."""
-
-    step: int
-    places: range
-    last: bool
-    """Whether the step is complete with it."""
 
 
 class Trainer:
@@ -100,12 +89,12 @@ class Trainer:
             OSError: a checkpoint could not be written.
         """
         stage, loop = phase.stage, _Loop(self, index, phase)
-        pieces = _pieces(range(loop.begin, stage.steps), self.engine.division.pieces(stage.batch_size, stage.name))
+        coming = pieces(range(loop.begin, stage.steps), self.engine.division.pieces(stage.batch_size, stage.name))
         self._telling.begin(stage.name, loop.begin)
         device = self.engine.device
         with self.stopping.deferred():
             started = time.perf_counter()
-            for piece, batch in ahead(lambda piece: staged(phase.batch(piece.step, piece.places), device), pieces):
+            for piece, batch in ahead(lambda piece: staged(phase.batch(piece.step, piece.places), device), coming):
                 phase.shares.watching = self._telling.logged(piece.step + 1, stage)
                 with self.engine.group.watched(f"stage {stage.name}, step {piece.step}"):
                     loop.add(piece, moved(batch, device))
@@ -252,24 +241,3 @@ class _Loop:
         torch.manual_seed(word((*seed, piece.step)))
         first = piece.step * self.stage.batch_size
         return Chance.of((*seed, 0), (first + place for place in piece.places))
-
-
-def _pieces(steps: range, places: list[range]) -> Iterator[Piece]:
-    for step in steps:
-        for own in places:
-            yield Piece(step, own, own is places[-1])
-
-
-def ahead(batch: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """``(item, batch(item))`` in order, the next batch being made while this one is used."""
-    # A second team of threads beside the step's own would cost it a fifth of its time; one thread makes batches.
-    one_thread = partial(torch.set_num_threads, 1)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches", initializer=one_thread) as pool:
-        coming: list[tuple[Any, Any]] = []
-        for item in items:
-            coming.append((item, pool.submit(batch, item)))
-            if len(coming) == 2:
-                ready, future = coming.pop(0)
-                yield ready, future.result()
-        for ready, future in coming:
-            yield ready, future.result()
