@@ -66,7 +66,7 @@ def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> N
     out.table(
         f"Memory of one process, GB ({recipe.precision}, {recipe.optimizer}"
         f"{', blocks computed again' if recipe.memory.recompute else ''}; a GPU's libraries take about 1 more)",
-        ["stage", "windows at once", *held, "offloaded", "checkpoints on disk"],
+        ["stage", "windows at once", *held, "offloaded", "copy being saved", "checkpoints on disk"],
         [[stage.stage, stage.windows, *(f"{number / _GB:,.2f}" for number in _numbers(stage))] for stage in stages],
     )
     holds, most = machine_memory(), max(stages, key=lambda stage: stage.total)
@@ -79,11 +79,12 @@ def _say_memory(out: Output, recipe: "Recipe", stages: "list[StageMemory]") -> N
 
 def _numbers(stage: "StageMemory") -> list[int]:
     held = [sum(stage.weights.values()), stage.gradients, stage.optimizer, stage.running_mean, stage.activations]
-    return [*held, stage.total, stage.host, stage.checkpoints]
+    return [*held, stage.total, stage.host, stage.snapshot, stage.checkpoints]
 
 
 def _as_data(stage: "StageMemory") -> dict[str, Any]:
-    return {**dataclasses.asdict(stage), "total": stage.total, "checkpoints": stage.checkpoints}
+    counted = {"total": stage.total, "snapshot": stage.snapshot, "checkpoints": stage.checkpoints}
+    return {**dataclasses.asdict(stage), **counted}
 
 
 def machine_memory() -> int:

@@ -46,7 +46,7 @@ class CheckpointWriter:
         """
         self.finish()
         self._copies = {name: _copied(group, self._copies.get(name, {})) for name, group in groups.items()}
-        if torch.cuda.is_available():
+        if any(tensor.is_cuda for group in groups.values() for tensor in group.values()):
             torch.cuda.synchronize()
         # Not waited for where the process ends at once: what is half written is removed at the next start.
         self._thread = Thread(target=self._write, args=(position, dict(extra)), daemon=True, name="checkpoint")
@@ -86,5 +86,5 @@ def _copied(group: Mapping[str, Tensor], held: Mapping[str, Tensor]) -> dict[str
         place = held.get(name)
         if place is None or (place.shape, place.dtype) != (tensor.shape, tensor.dtype):
             place = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
-        copies[name] = place.copy_(tensor.detach(), non_blocking=True)
+        copies[name] = place.copy_(tensor.detach(), non_blocking=tensor.is_cuda)
     return copies

@@ -57,9 +57,15 @@ class StageMemory:
         return sum(self.weights.values()) + self.gradients + self.optimizer + self.running_mean + self.activations
 
     @property
+    def snapshot(self) -> int:
+        """Bytes of the main process in the CPU's memory, beside the total: the copy that a checkpoint is written from
+        while the training goes on (`idol_model.checkpoint_writer`)."""
+        return sum(self.weights.values()) + self.saved + self.running_mean
+
+    @property
     def checkpoints(self) -> int:
         """Bytes on disk while a checkpoint is written: those kept and the new one."""
-        return (KEPT + 1) * (sum(self.weights.values()) + self.saved + self.running_mean)
+        return (KEPT + 1) * self.snapshot
 
 
 def plan(recipe: Recipe) -> Iterator[StageMemory]:

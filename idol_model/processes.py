@@ -88,7 +88,7 @@ class Together(Alone):
         try:
             yield
         except RuntimeError as error:
-            if not _gave_up(error):
+            if isinstance(error, ProcessMissing) or not _gave_up(error):
                 raise
             self._meet(what, min(_ROLL_CALL, self._timeout))
             raise ProcessMissing(f"{what}: processes waited {self._timeout:g} s for each other ({error})") from error

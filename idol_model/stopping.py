@@ -16,8 +16,11 @@ class TrainingInterrupted(KeyboardInterrupt):
     """A signal ended a training; the message says what is kept. ``exit_code`` is 128 and the signal's number."""
 
     def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
+        super().__init__(message, number)  # both, so that it can be pickled
         self.exit_code = 128 + number
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 class Stopping:

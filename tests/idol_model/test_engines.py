@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from idol_model import checkpoint, engines, optimizers
 from idol_model.division import Division
 from idol_model.foreground import ClipForegroundConfig
 from idol_model.recipe import MemoryConfig, Recipe, Stage
+from idol_model.run_state import Progress
+from idol_model.stopping import TrainingInterrupted
 from idol_model.training import TrainOptions
 
 STEPS = 5
@@ -176,3 +180,22 @@ def test_an_optimiser_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(optimizers, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="optimizer=adamw_8bit: needs bitsandbytes; pip install bitsandbytes, or set"):
         optimizers.check_present("adamw_8bit")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path) -> None:
+    def options(rank: int) -> TrainOptions:
+        def report(progress: Progress) -> None:
+            if (rank, progress.stage, progress.done) == (1, "image", 1):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return TrainOptions(device="cpu", report=report, command=["test"])
+
+    said = train_forked(plain_sgd(), dancers(), tmp_path / "run", options)
+    assert [type(one) for one in said] == [TrainingInterrupted] * 2
+    assert {str(one) for one in said} == {str(said[0])}
+    assert "stopped after step 2 of 5 of stage image; saved in" in str(said[0])
+    assert said[1].exit_code == 128 + signal.SIGTERM
+    saved = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert saved is not None
+    assert (saved.position.stage, saved.position.step) == ("image", 2)

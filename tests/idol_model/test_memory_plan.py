@@ -43,6 +43,7 @@ def test_weights_optimiser_and_mean_are_what_a_checkpoint_holds(tmp_path) -> Non
     assert sum(plan.weights.values()) == pytest.approx(size["model"], rel=1e-3)  # buffers are not counted
     assert plan.optimizer == pytest.approx(size["optimizer"], rel=1e-2)  # nor the number of steps beside each tensor
     assert plan.running_mean == size["ema"]
+    assert plan.snapshot == pytest.approx(sum(size.values()), rel=1e-3)
 
 
 def test_activations_shrink_as_they_should() -> None:

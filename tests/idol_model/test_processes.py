@@ -34,7 +34,8 @@ def test_who_does_not_come_in_time_is_named(absent: int, tmp_path) -> None:
         if group.rank == absent:
             time.sleep(2.5)
         else:
-            group.wait("the latent cache")
+            with group.watched("a step"):  # which has nothing to add
+                group.wait("the latent cache")
 
     said = forked(3, tmp_path, work, timeout=1.0)
     assert isinstance(said[0], ProcessMissing)
