@@ -31,8 +31,9 @@ demo: $(VENV)/.installed
 	$(BIN)/idol demo -o $(OUT)
 
 # One thread a process: the tests run in WORKERS processes, and results do not depend on the machine's cores.
+# The twenty slowest are printed with their times.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not real"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=20 -m "not slow and not real"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
