@@ -2,7 +2,6 @@
 
 import gc
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -85,16 +84,6 @@ def stream(frames: int):
     return shared().stream(person(), background(), iter(drawn_poses(frames)))
 
 
-@pytest.fixture
-def only_new_objects() -> Iterator[None]:
-    """What is there already is neither looked through nor counted: a session's many objects take seconds each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("only_new_objects")
 def test_memory_does_not_grow_with_the_length():
     def most_held(frames: int) -> int:
         counts = []
