@@ -31,6 +31,7 @@ def test_the_list_names_every_recipe():
     assert {row["table"] for row in figures["idol"]} == {1, 3, 5, 6}
 
 
+@pytest.mark.slow  # a traced step of full size for each stage; the counts alone: tests/idol_model/test_recipes.py
 def test_the_plan_of_the_paper_counts_what_the_paper_counts():
     plan = json.loads(idol("idol-24gb", "--dry-run", "--json").stdout)
     assert plan["parameters_millions"] == {

@@ -128,6 +128,7 @@ def two_sets() -> list[np.ndarray]:
     return [np.stack(frames[:4]), np.stack(frames[4:])]
 
 
+@pytest.mark.slow  # the peer's square root of a 2048 x 2048 matrix; torch-fidelity's whole path stays
 def test_the_whole_path_of_pytorch_fid(
     tmp_path: Path,
     inception: FidInception,
