@@ -28,6 +28,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+    """As Python left them, for those that count their objects at the end."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """Seed what a test may draw from without a generator of its own; torch and numpy only where they are loaded."""
