@@ -68,7 +68,11 @@ def shuffled(part: int):
 
 
 @pytest.mark.parametrize(
-    "ladder", [[noise(0), noise(10), noise(60)], [blur(1), blur(3), blur(9)]], ids=["noise", "blur"]
+    "ladder",
+    [
+        pytest.param([noise(0), noise(10), noise(60)], id="noise"),
+        pytest.param([blur(1), blur(3), blur(9)], id="blur", marks=pytest.mark.slow),
+    ],
 )
 def test_worse_pictures_score_worse(truth: Dataset, cache: Path, ladder: list) -> None:
     found = [distances(truth, change, cache) for change in ladder]
@@ -79,6 +83,7 @@ def test_worse_pictures_score_worse(truth: Dataset, cache: Path, ladder: list) -
         assert values[1] > 1e-6
 
 
+@pytest.mark.slow  # shuffled frames of one kind: tests/idol_eval/test_bench.py
 def test_shuffled_frames_are_seen_by_fvd_alone(truth: Dataset, cache: Path) -> None:
     """And the more of them, the more."""
     found = [distances(truth, shuffled(part), cache) for part in (1, 4, 9)]

@@ -56,6 +56,7 @@ def assert_same(folder: Path, whole: Path) -> None:
     assert log(folder) == log(whole)
 
 
+@pytest.mark.slow  # a signal and a kill do the same in `make test`
 def test_stopped_again_and_again_it_ends_bit_for_bit_the_same(tmp_path, whole):
     for stop_at in POINTS:
         with pytest.raises(Stop):
