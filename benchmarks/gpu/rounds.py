@@ -77,11 +77,14 @@ class Run:
         """Train to the end, or to ``until`` (`time.time`), and finish with what is there then."""
         recipe, began = self.planned(), time.time()
         last: dict[str, Any] = {}
+        asked: list[int] = []
 
         def report(at: Progress) -> None:
             if at.terms:
                 last.update(step=at.done, terms=dict(at.terms), seconds_of_a_step=at.seconds)
-                if time.time() > until:
+                # Once: the training saves the step that it is at and ends, and a second one would not let it.
+                if not asked and time.time() > until:
+                    asked.append(at.done)
                     signal.raise_signal(signal.SIGINT)
 
         # As a Ctrl-C would end it; whoever started this process may have had that ignored.
