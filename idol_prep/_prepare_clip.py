@@ -214,9 +214,15 @@ def infos_of(options: PrepOptions) -> Infos:
 
 
 def settled(source: Source, options: PrepOptions) -> PrepOptions:
-    """The options with what depends on what the source ships. Raises `DataError` that names all missing weights."""
+    """The options with what depends on what the source ships.
+
+    Raises:
+        DataError: an annotator that the policy forbids (before anybody fetches its weights), or all missing weights.
+    """
     own = replace(options, densepose=annotators.densepose_for(options.depth, source.ships))
-    annotators.check_weights(_makers(own).values(), Weights(own.weights))
+    makers = _makers(own).values()
+    annotators.check_licences((annotators.describe(kind, name) for kind, name in makers), own.licences)
+    annotators.check_weights(makers, Weights(own.weights))
     return own
 
 

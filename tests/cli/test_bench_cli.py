@@ -235,7 +235,7 @@ def test_wrong_requests(
     done = idol(*arguments, *data, "--device", "cpu")
     assert done.exit_code == 2, done.output
     assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 4
+    assert len(done.stderr.strip().splitlines()) <= 5
 
 
 def test_another_size_than_the_models_is_refused(tmp_path: Path, checkpoint: Path, dancers: Dataset) -> None:
