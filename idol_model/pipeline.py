@@ -121,7 +121,12 @@ class IdolPipeline(LoraLoading, DiffusionPipeline):
         return super().from_pretrained(str(folder), **{"recipe": recipe, "use_safetensors": True} | kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
-        """Write the diffusers folder and ``recipe.json`` in it; ``kwargs`` are diffusers'."""
+        """Write the diffusers folder and ``recipe.json`` in it; ``kwargs`` are diffusers'.
+
+        Raises:
+            idol_model.lora.files.LoraError: LoRA layers are attached, whose names no model is loaded from.
+        """
+        self.check_no_lora("save_pretrained")
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         recipe = json.dumps(self.recipe.to_dict(), indent=2)

@@ -38,7 +38,8 @@ def begun(
 def generate(model: IdolModel, recipe: Recipe, given: ClipBatch, steps: int, guidance: float) -> Tensor:
     """Pictures [M, B, L, C, H, W] of one window."""
     denoiser, start = begun(model, recipe, given, guidance)
-    return model.codec.decode_clips(sampling.denoise(denoiser, recipe.diffusion.scheduler(), start, steps))
+    latents = sampling.denoise(denoiser, recipe.diffusion.scheduler(), start, steps)
+    return model.codec.decode_clips(latents.to(next(model.codec.parameters()).dtype))  # latents are float32 throughout
 
 
 def one_step(model: IdolModel, recipe: Recipe, frames: int) -> Callable[[], Tensor]:

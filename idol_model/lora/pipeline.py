@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from diffusers.loaders.lora_base import LoraBaseMixin
 from torch import Tensor, nn
 
-from idol_model.lora.files import NETWORKS, LoraFile, located
+from idol_model.lora.files import NETWORKS, LoraError, LoraFile, located
 
 
 class LoraLoading(LoraBaseMixin):
@@ -58,8 +58,21 @@ class LoraLoading(LoraBaseMixin):
         tensors: dict[str, Any] = {name: dict(values) for name, values in layers.items()}
         cls._save_lora_weights(save_directory, tensors, dict(metadata or {}))
 
+    def check_no_lora(self, doing: str) -> None:
+        """Raises `LoraError` where layers are attached; ``doing`` is what needs plain networks."""
+        attached = sorted(self._attached())
+        if attached:
+            raise LoraError(
+                f"{doing}: LoRA layers are attached ({', '.join(attached)}); put them into the weights with "
+                f"fuse_lora(components={list(NETWORKS)}) and unload_lora_weights(), or only take them off with the latter"
+            )
+
+    def _attached(self) -> set[str]:
+        """Names of the adapters on the networks."""
+        return {name for network in NETWORKS for name in getattr(getattr(self, network), "peft_config", {})}
+
     def _free_name(self) -> str:
-        taken = {name for network in NETWORKS for name in getattr(getattr(self, network), "peft_config", {})}
+        taken = self._attached()
         return next(name for number in range(len(taken) + 1) if (name := f"default_{number}") not in taken)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import correct, drawing, summary, table7, train, training_memory
+from benchmarks.gpu import correct, drawing, generating, summary, table7, train, training_memory
 from benchmarks.gpu.figures import Figure, make_all
 from benchmarks.gpu.ledger import Ledger, read
 from benchmarks.gpu.setting import Setting
@@ -60,6 +60,12 @@ def test_correct_and_table_write_their_figures(tmp_path) -> None:
     text = (given.out / "summary.md").read_text()
     assert "tiny: haop" in text
     assert "no figure means anything" in text
+
+
+def test_the_shipped_checkpoint_generates_in_both_types() -> None:
+    errors = generating.shipped_errors("cpu", frames=1, steps=1)
+    assert errors["fp32"] == 0
+    assert 0 < errors["bf16"] < 2e-2
 
 
 @pytest.mark.slow

@@ -81,6 +81,19 @@ def test_the_file_on_its_base_generates_what_the_merged_model_does() -> None:
     assert np.array_equal(made(pipe).video, plain.video)
 
 
+def test_a_pipeline_is_saved_with_its_lora_in_the_weights_or_without(tmp_path: Path) -> None:
+    pipe = pipeline(base())
+    pipe.load_lora_weights(trained(), adapter_name="dance")
+    with pytest.raises(LoraError, match=r"save_pretrained.*attached \(dance\).*fuse_lora"):
+        pipe.save_pretrained(tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    adapted = made(pipe).video
+    pipe.fuse_lora(components=["unet", "pose_control"])
+    pipe.unload_lora_weights()
+    pipe.save_pretrained(tmp_path / "fused")
+    assert np.abs(made(pipeline(tmp_path / "fused")).video.astype(int) - adapted).max() <= 1
+
+
 def test_diffusers_reads_the_file_by_itself() -> None:
     ours, theirs = pipeline(base()), pipeline(base())
     ours.load_lora_weights(trained() / "lora" / FILE, adapter_name="dance")
