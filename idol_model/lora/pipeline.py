@@ -64,7 +64,7 @@ class LoraLoading(LoraBaseMixin):
         if attached:
             raise LoraError(
                 f"{doing}: LoRA layers are attached ({', '.join(attached)}); put them into the weights with "
-                f"fuse_lora(components={list(NETWORKS)}) and unload_lora_weights(), or only take them off with the latter"
+                f"fuse_lora(components={list(NETWORKS)}) and unload_lora_weights(), or take them off with the latter"
             )
 
     def _attached(self) -> set[str]:
