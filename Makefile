@@ -10,6 +10,8 @@ OUT     ?= out/demo
 PYTHON12 ?= $(shell for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 GPU     := .venv-gpu/bin/python
 GPU_OUT ?= out/gpu-rehearsal
+# Of a processor; a GPU has nine. Shares of them go to the parts, and what does not fit is skipped.
+REHEARSAL_MINUTES ?= 30
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -55,7 +57,7 @@ constraints: $(VENV)/.installed-dev
 
 # Python 3.12 and no more than a bare CUDA machine has; what is missing comes as wheels, as it would there.
 rehearse-gpu: .venv-gpu/.installed wheels/.fetched
-	$(GPU) -m benchmarks.gpu --rehearse --minutes 9 --out $(GPU_OUT)
+	$(GPU) -m benchmarks.gpu --rehearse --minutes $(REHEARSAL_MINUTES) --out $(GPU_OUT)
 
 .venv-gpu/.installed: Makefile
 	@test -n "$(PYTHON12)" || { echo "no Python 3.12 found: make rehearse-gpu PYTHON12=/path/to/python3.12"; exit 1; }
